@@ -1,0 +1,65 @@
+//! Every bound in one place, with the relations between them checked at compile time.
+
+/// The unit of direct I/O: the largest block that common disks have. Bytes.
+pub const BLOCK_BYTES: usize = 4096;
+
+/// One piece of a partition's tail. Bytes.
+pub const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Largest record batch that any topic may allow (`max.message.bytes` may not be set above it). Bytes.
+pub const BATCH_BYTES_MAX: usize = 100 * 1024 * 1024;
+
+/// Most calls that wait in a lane from one shard to another before the sender waits. Messages.
+pub const LANE_MESSAGES_MAX: usize = 4096;
+
+/// Most calls that a shard takes up in one turn. Messages.
+pub const TURN_CALLS_MAX: usize = 1024;
+
+/// Most record bytes that one turn admits before it commits. Bytes.
+pub const TURN_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Length of every journal file. Bytes.
+pub const JOURNAL_FILE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Most bytes of one journal entry: what does not fit waits for the next commit. Bytes.
+pub const JOURNAL_ENTRY_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Undurable bytes of one partition from which on a commit writes them straight to the segment
+/// instead of the journal. Bytes.
+pub const DIRECT_APPEND_BYTES: u64 = 256 * 1024;
+
+/// Bytes of one partition that only the journal holds, from which on its tail is written to the
+/// segment. Bytes.
+pub const FLUSH_BYTES: u64 = 1024 * 1024;
+
+/// Tails that hold nothing new for so long are written to their segments and let go. Milliseconds.
+pub const IDLE_MS: u64 = 5_000;
+
+/// How long after a write that found the disk full it is tried again. Milliseconds.
+pub const FULL_DISK_RETRY_MS: u64 = 1_000;
+
+/// Least distance between two entries of an offset index, whatever `index.interval.bytes` asks. Bytes.
+pub const INDEX_INTERVAL_BYTES_MIN: u32 = 32 * 1024;
+
+/// Newest bytes of a partition that stay in memory for readers when memory is short. Bytes.
+pub const TAIL_KEEP_BYTES: u64 = 1024 * 1024;
+
+/// One read from a segment file. Bytes.
+pub const READ_BYTES_MAX: usize = 1024 * 1024;
+
+/// Longest topic name (Kafka's `Topic.MAX_NAME_LENGTH`). Characters.
+pub const TOPIC_NAME_CHARS_MAX: usize = 249;
+
+/// Most partitions of one topic in one request, and of one broker. Partitions.
+pub const PARTITIONS_MAX: i32 = 100_000;
+
+/// Batches remembered for each idempotent producer (KIP-98). Batches.
+pub const PRODUCER_BATCHES_MAX: usize = 5;
+
+const _: () = assert!(BLOCK_BYTES.is_power_of_two());
+const _: () = assert!(CHUNK_BYTES.is_multiple_of(BLOCK_BYTES));
+const _: () = assert!(CHUNK_BYTES.is_power_of_two());
+const _: () = assert!(READ_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
+const _: () = assert!(TURN_CALLS_MAX <= LANE_MESSAGES_MAX);
+const _: () = assert!(JOURNAL_ENTRY_BYTES_MAX + BLOCK_BYTES as u64 <= JOURNAL_FILE_BYTES);
+const _: () = assert!(DIRECT_APPEND_BYTES <= JOURNAL_ENTRY_BYTES_MAX / 2);

@@ -1,0 +1,4 @@
+//! Image, snapshot, loader and bootstrap together.
+
+mod apply;
+mod log;

@@ -1,0 +1,78 @@
+//! Which operations of the simulated disk go wrong, and how.
+
+/// What is done to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OpKind {
+    /// Opening or creating a file.
+    Open,
+    /// Reading.
+    Read,
+    /// Writing.
+    Write,
+    /// Flushing a file.
+    Sync,
+    /// Reserving space.
+    Allocate,
+    /// Setting a length.
+    Truncate,
+    /// Creating a directory.
+    CreateDir,
+    /// Listing a directory.
+    ListDir,
+    /// Removing a file or a tree.
+    Remove,
+    /// Renaming.
+    Rename,
+    /// Flushing a directory.
+    SyncDir,
+}
+
+/// How an operation goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// EIO. A write may have reached the disk in part; of what a failed flush was to make durable, a
+    /// part never will be, even by a later flush that succeeds.
+    Io,
+    /// ENOSPC. A write may have reached the disk in part.
+    NoSpace,
+    /// It takes this much longer. Nanoseconds; `u64::MAX` is for ever.
+    Stall(u64),
+    /// A read returns one wrong bit, and no error.
+    FlipBit,
+}
+
+/// Which operation a fault hits. Each rule hits once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rule {
+    /// The operation with this number, counted from 0 over the whole simulation.
+    Number(u64, Fault),
+    /// The next of this kind whose path contains the text.
+    Next(OpKind, String, Fault),
+}
+
+/// The rules that have not hit yet.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    rules: Vec<Rule>,
+}
+
+impl Faults {
+    pub(super) fn add(&mut self, rule: Rule) {
+        self.rules.push(rule);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.rules.clear();
+    }
+
+    /// The fault for an operation, if there is one.
+    pub(super) fn take(&mut self, number: u64, kind: OpKind, path: &str) -> Option<Fault> {
+        let hit = |rule: &Rule| match rule {
+            Rule::Number(at, _) => *at == number,
+            Rule::Next(of, text, _) => *of == kind && path.contains(text.as_str()),
+        };
+        let at = self.rules.iter().position(hit)?;
+        let (Rule::Number(_, fault) | Rule::Next(_, _, fault)) = self.rules.remove(at);
+        Some(fault)
+    }
+}

@@ -1,0 +1,150 @@
+//! The bytes of a simulated file, kept by blocks that several images share.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::limits::BLOCK_BYTES;
+
+/// What a power cut may tear a write into. Bytes.
+pub const SECTOR_BYTES: usize = 512;
+
+const BLOCK: u64 = BLOCK_BYTES as u64;
+
+type Block = Rc<[u8; BLOCK_BYTES]>;
+
+/// A length and the blocks that are not all zeros.
+#[derive(Debug, Clone, Default)]
+pub struct Image {
+    len: u64,
+    blocks: BTreeMap<u64, Block>,
+}
+
+impl Image {
+    /// Length in bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Sets the length; new bytes are zeros.
+    pub fn set_len(&mut self, len: u64) {
+        if len < self.len {
+            self.blocks.split_off(&len.div_ceil(BLOCK));
+            let inside = usize::try_from(len % BLOCK).unwrap_or_default();
+            if let Some(last) = self.blocks.get_mut(&(len / BLOCK))
+                && inside > 0
+            {
+                Rc::make_mut(last)[inside..].fill(0);
+            }
+        }
+        self.len = len;
+    }
+
+    /// Makes the file at least `len` bytes long.
+    pub fn extend_to(&mut self, len: u64) {
+        self.len = self.len.max(len);
+    }
+
+    /// Writes, extending the file if need be.
+    pub fn write(&mut self, position: u64, bytes: &[u8]) {
+        self.write_sectors(position, bytes, |_| true);
+    }
+
+    /// Writes only those sectors of the disk that `keep` says, in ascending order of their number;
+    /// the length is as after the whole write.
+    pub fn write_sectors(
+        &mut self,
+        position: u64,
+        bytes: &[u8],
+        mut keep: impl FnMut(u64) -> bool,
+    ) {
+        self.extend_to(position + bytes.len() as u64);
+        let sector_bytes = SECTOR_BYTES as u64;
+        let (mut at, mut rest) = (position, bytes);
+        while !rest.is_empty() {
+            let to_sector_end = sector_bytes - at % sector_bytes;
+            let len = rest.len().min(usize::try_from(to_sector_end).unwrap_or_default());
+            let (part, behind) = rest.split_at(len);
+            if keep(at / sector_bytes) {
+                let block = self.blocks.entry(at / BLOCK).or_insert_with(zeros);
+                let start = usize::try_from(at % BLOCK).unwrap_or_default();
+                Rc::make_mut(block)[start..start + len].copy_from_slice(part);
+            }
+            at += len as u64;
+            rest = behind;
+        }
+    }
+
+    /// The bytes from `position`, fewer than `len` if the file ends before.
+    #[must_use]
+    pub fn read(&self, position: u64, len: usize) -> Vec<u8> {
+        let available = self.len.saturating_sub(position);
+        let len = len.min(usize::try_from(available).unwrap_or(usize::MAX));
+        let mut bytes = Vec::with_capacity(len);
+        while bytes.len() < len {
+            let at = position + bytes.len() as u64;
+            let start = usize::try_from(at % BLOCK).unwrap_or_default();
+            let count = (len - bytes.len()).min(BLOCK_BYTES - start);
+            match self.blocks.get(&(at / BLOCK)) {
+                Some(block) => bytes.extend_from_slice(&block[start..start + count]),
+                None => bytes.resize(bytes.len() + count, 0),
+            }
+        }
+        bytes
+    }
+}
+
+fn zeros() -> Block {
+    Rc::new([0; BLOCK_BYTES])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_a_vector_of_bytes() {
+        let mut image = Image::default();
+        let mut model = Vec::new();
+        let mut prng = super::super::prng::Prng::new(3);
+        for step in 0..500_u64 {
+            let (at, len) = (prng.index(20_000), prng.index(9_000));
+            match prng.below(4) {
+                0 => {
+                    image.set_len(at as u64);
+                    model.resize(at, 0);
+                }
+                _ => {
+                    let bytes = vec![step as u8; len];
+                    image.write(at as u64, &bytes);
+                    model.resize(model.len().max(at + len), 0);
+                    model[at..at + len].copy_from_slice(&bytes);
+                }
+            }
+            assert_eq!(image.len(), model.len() as u64);
+            assert_eq!(image.read(0, 100_000), model);
+            let from = prng.index(25_000);
+            let expected = model.get(from..).unwrap_or_default();
+            let expected = &expected[..expected.len().min(777)];
+            assert_eq!(image.read(from as u64, 777), expected);
+        }
+    }
+
+    #[test]
+    fn a_torn_write_keeps_whole_sectors() {
+        let mut image = Image::default();
+        image.write_sectors(256, &[1; 2000], |sector| sector % 2 == 1);
+        let bytes = image.read(0, 4096);
+        assert_eq!(bytes.len(), 2256);
+        let kept: Vec<_> = bytes.iter().map(|&b| b == 1).collect();
+        for (i, kept) in kept.into_iter().enumerate() {
+            assert_eq!(kept, (i / 512) % 2 == 1 && i >= 256, "{i}");
+        }
+    }
+}

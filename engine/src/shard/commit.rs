@@ -1,0 +1,340 @@
+//! Commits: what a turn appended becomes durable, through the journal or straight in the segments.
+
+use super::event::{Commit, DirectWrite, DiskFailure, Effect, Job, JournalWrite, Written};
+use super::{Shard, Slot};
+use crate::journal::format::{
+    EntryHeader, EntryItem, FORMAT_VERSION, Superblock, archive_bytes_max, entry_archive, payload_at,
+    write_entry_header, write_superblock,
+};
+use crate::journal::plan::{FileId, Place};
+use crate::limits::{BLOCK_BYTES, FLUSH_BYTES, JOURNAL_ENTRY_BYTES_MAX};
+use crate::memory::align_up;
+use crate::partition::AppendError;
+use crate::partition::admit::Now;
+use crate::partition::commit::{CommitPart, JournalRange};
+use crate::types::{Offset, TopicPartition};
+
+/// The commit that is under way.
+#[derive(Debug)]
+pub struct RunningCommit {
+    /// Partitions in the journal entry, and the end that becomes durable.
+    journaled: Vec<(TopicPartition, Offset)>,
+    /// Writes straight to segments.
+    direct: Vec<(TopicPartition, Vec<Written>)>,
+}
+
+impl Shard {
+    /// Ends a turn: whatever was appended is put into a commit, unless one is running.
+    pub fn end_turn(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.append_deferred(now, effects);
+        if !self.is_offline && self.commit.is_none() && !self.dirty.is_empty() {
+            self.begin_commit(effects);
+        }
+        self.relieve(effects);
+        self.relieve_journal(effects);
+        if let Some(file) = self.journal.wants_file() {
+            effects.push(Effect::Run(Job::CreateJournalFile(file)));
+        }
+    }
+
+    fn begin_commit(&mut self, effects: &mut Vec<Effect>) {
+        let mut ranges: Vec<(TopicPartition, JournalRange)> = Vec::new();
+        let mut bytes = 0;
+        let mut direct = Vec::new();
+        for id in std::mem::take(&mut self.dirty) {
+            let Some(Slot::Open(partition)) = self.partitions.get_mut(&id) else { continue };
+            match partition.plan_commit() {
+                CommitPart::Later => {
+                    self.dirty.insert(id);
+                }
+                CommitPart::Direct(writes) => {
+                    direct.push(DirectWrite { partition: id, dir: partition.dir.clone(), writes });
+                }
+                CommitPart::Journal(range) => {
+                    let entry = entry_bytes(ranges.len() + 1, bytes + range.to - range.from);
+                    if entry > JOURNAL_ENTRY_BYTES_MAX {
+                        partition.unplan(range);
+                        self.dirty.insert(id);
+                    } else {
+                        bytes += range.to - range.from;
+                        ranges.push((id, range));
+                    }
+                }
+            }
+        }
+        let journal = self.journal_write(&mut ranges, bytes, &mut direct);
+        if journal.is_none() && direct.is_empty() {
+            return;
+        }
+        let end = |id: TopicPartition| self.partition(id).map_or(0, |p| p.offsets.end());
+        let journaled: Vec<_> = ranges.iter().map(|&(id, _)| (id, end(id))).collect();
+        self.commit = Some(RunningCommit {
+            journaled,
+            direct: direct
+                .iter()
+                .map(|d| (d.partition, d.writes.iter().map(Written::from).collect()))
+                .collect(),
+        });
+        let is_flushed = self.settings.is_flushed;
+        effects.push(Effect::Run(Job::Commit(Commit { journal, direct, is_flushed })));
+    }
+
+    /// Builds the journal entry of these ranges. Where the journal has no room they go straight to
+    /// their segments, or wait.
+    fn journal_write(
+        &mut self,
+        ranges: &mut Vec<(TopicPartition, JournalRange)>,
+        bytes: u64,
+        direct: &mut Vec<DirectWrite>,
+    ) -> Option<JournalWrite> {
+        if ranges.is_empty() {
+            return None;
+        }
+        let Some(place) = self.journal.place(entry_bytes(ranges.len(), bytes)) else {
+            for (id, range) in ranges.drain(..) {
+                let Some(Slot::Open(partition)) = self.partitions.get_mut(&id) else { continue };
+                partition.unplan(range);
+                if partition.can_write() {
+                    let writes = partition.write_all();
+                    direct.push(DirectWrite { partition: id, dir: partition.dir.clone(), writes });
+                } else {
+                    self.dirty.insert(id);
+                }
+            }
+            return None;
+        };
+        for &(id, _) in ranges.iter() {
+            if let Some(end) = self.partition(id).map(|partition| partition.offsets.end()) {
+                self.journal.owe(id, place.file_sequence, end);
+            }
+        }
+        Some(self.journal_entry(place, ranges, bytes))
+    }
+
+    fn journal_entry(
+        &self,
+        place: Place,
+        ranges: &[(TopicPartition, JournalRange)],
+        payload_bytes: u64,
+    ) -> JournalWrite {
+        let before = if place.begins_file { BLOCK_BYTES } else { 0 };
+        let entry = usize_of(entry_bytes(ranges.len(), payload_bytes));
+        let mut buffer = self.pool.buffer(before + entry);
+        let target = buffer.as_mut_slice();
+        if place.begins_file {
+            let superblock = Superblock {
+                format_version: FORMAT_VERSION,
+                shard: self.journal.shard(),
+                file_sequence: place.file_sequence,
+            };
+            write_superblock(&superblock, target.get_mut(..before).expect("room for a superblock"));
+        }
+        let target = target.get_mut(before..).expect("room for the entry");
+        let items = ranges.iter().map(|(id, range)| EntryItem {
+            topic_id: id.topic_id.to_bytes(),
+            partition: id.partition,
+            segment: range.segment,
+            position: range.from,
+            bytes: u32::try_from(range.to - range.from).expect("an entry is smaller than 4 GiB"),
+        });
+        let mut header = EntryHeader {
+            file_sequence: place.file_sequence,
+            entry_sequence: place.entry_sequence,
+            entry_bytes: entry as u64,
+            payload_bytes,
+            payload_crc: 0,
+            items: items.collect(),
+        };
+        // The archive's length does not depend on the checksum, so the payload can be put first.
+        let payload_at = payload_at(entry_archive(&header).len());
+        let mut at = payload_at;
+        for (id, range) in ranges {
+            let bytes = usize_of(range.to - range.from);
+            let part = target.get_mut(at..at + bytes).expect("the entry has room for its payload");
+            let partition = self.partition(*id).expect("a planned partition is open");
+            partition.active().tail.copy_to(range.from, range.to, part);
+            at += bytes;
+        }
+        header.payload_crc = crc32c::crc32c(target.get(payload_at..at).unwrap_or_default());
+        let archive = entry_archive(&header);
+        write_entry_header(&archive, target.get_mut(..payload_at).expect("room for the header"));
+        target.get_mut(at..).expect("the rest of the entry").fill(0);
+        JournalWrite { place, piece: buffer.into_piece() }
+    }
+
+    pub(super) fn on_committed(
+        &mut self,
+        now: Now,
+        journal: Result<(), DiskFailure>,
+        direct: Vec<(TopicPartition, Result<(), DiskFailure>)>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(commit) = self.commit.take() else { return };
+        if let Err(failure) = journal {
+            // A full disk cannot fail a file that was written in full; whatever it was, the entry
+            // may be torn and those behind it unreachable.
+            self.on_failure(&DiskFailure { is_full: false, ..failure }, effects);
+            return;
+        }
+        for (id, end) in commit.journaled {
+            self.on_durable(now, id, end, effects);
+        }
+        for ((id, written), (_, result)) in commit.direct.into_iter().zip(direct) {
+            self.on_flushed(now, id, &written, result, effects);
+        }
+    }
+
+    /// Writes to segment files ended.
+    pub(super) fn on_flushed(
+        &mut self,
+        now: Now,
+        id: TopicPartition,
+        written: &[Written],
+        result: Result<(), DiskFailure>,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Err(failure) = result {
+            self.on_write_failed(now, id, written, &failure, effects);
+            return;
+        }
+        self.deadlines.unstall(id);
+        let Some(partition) = self.partition_mut(id) else { return };
+        for write in written {
+            partition.written(write.segment, write.end, write.end_offset);
+        }
+        let end = partition.written_offset();
+        let dir = partition.dir.clone();
+        while let Some(seal) = partition.seal() {
+            effects.push(Effect::Run(Job::Seal { dir: dir.clone(), seal }));
+        }
+        self.journal.settle(id, end);
+        self.recount(id);
+        self.on_durable(now, id, end, effects);
+    }
+
+    fn on_write_failed(
+        &mut self,
+        now: Now,
+        id: TopicPartition,
+        written: &[Written],
+        failure: &DiskFailure,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.on_failure(failure, effects);
+        if !failure.is_full {
+            return;
+        }
+        // The bytes stay in memory and are tried again; who waits is told that they are not safe.
+        self.deadlines.stall(now.now, id);
+        let Some(partition) = self.partition_mut(id) else { return };
+        let durable = partition.offsets.durable();
+        for write in written {
+            partition.not_written(write.segment);
+        }
+        let waiters: Vec<_> = partition.acks.release_all().collect();
+        tracing::warn!(%failure, topic = %partition.topic, partition = id.partition, durable,
+            "the disk is full: appends to this partition are refused until there is room");
+        for waiter in waiters {
+            self.release(now, id, waiter, Err(AppendError::Storage), effects);
+        }
+    }
+
+    /// Everything of a partition before `end` is durable.
+    fn on_durable(
+        &mut self,
+        now: Now,
+        id: TopicPartition,
+        end: Offset,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(partition) = self.partition_mut(id) else { return };
+        let durable = end.max(partition.offsets.durable());
+        partition.committed(durable);
+        if partition.is_dirty() {
+            self.dirty.insert(id);
+        }
+        while let Some(waiter) =
+            self.partition_mut(id).and_then(|partition| partition.acks.release(durable))
+        {
+            self.release(now, id, waiter, Ok(()), effects);
+        }
+        self.wake_watchers(id, effects);
+        let is_rolling = self.partition(id).is_some_and(|p| p.open_segments().count() > 1);
+        self.flush_if_large(id, if is_rolling { 1 } else { FLUSH_BYTES }, effects);
+    }
+
+    /// Starts writing a tail to its segments if there are at least `bytes` to write.
+    pub(super) fn flush_if_large(
+        &mut self,
+        id: TopicPartition,
+        bytes: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.is_offline {
+            return;
+        }
+        let Some(partition) = self.partition_mut(id) else { return };
+        if partition.unwritten_bytes() < bytes.max(1) || !partition.can_write() {
+            return;
+        }
+        let writes = partition.write_all();
+        let dir = partition.dir.clone();
+        effects.push(Effect::Run(Job::Flush { partition: id, dir, writes, is_trimmed: false }));
+    }
+
+    /// Writes tails to their segments so that journal files become free.
+    fn relieve_journal(&mut self, effects: &mut Vec<Effect>) {
+        const FLUSHES_AT_ONCE: usize = 64;
+        if !self.journal.is_pressed() {
+            return;
+        }
+        for id in self.journal.oldest_debtors(FLUSHES_AT_ONCE) {
+            self.flush_if_large(id, 1, effects);
+        }
+    }
+
+    pub(super) fn on_journal_file(
+        &mut self,
+        file: FileId,
+        result: Result<(), DiskFailure>,
+        effects: &mut Vec<Effect>,
+    ) {
+        match result {
+            Ok(()) => self.journal.add_file(file),
+            Err(failure) => {
+                self.journal.creation_failed();
+                if failure.is_full {
+                    tracing::warn!(%failure, "the journal cannot grow");
+                }
+                self.on_failure(&failure, effects);
+            }
+        }
+    }
+
+    /// Nobody gets an acknowledgement any more.
+    pub(super) fn fail_everyone(&mut self, effects: &mut Vec<Effect>) {
+        let now = Now { now: self.deadlines.last, wall_ms: 0 };
+        let ids: Vec<_> = self.partitions.keys().copied().collect();
+        for id in ids {
+            let Some(partition) = self.partition_mut(id) else { continue };
+            let waiters: Vec<_> = partition.acks.release_all().collect();
+            for waiter in waiters {
+                self.release(now, id, waiter, Err(AppendError::Storage), effects);
+            }
+        }
+        let deferred = std::mem::take(&mut self.deferred);
+        for (reply, append) in deferred {
+            let results = append.items.iter().map(|_| Err(AppendError::Storage)).collect();
+            effects.push(Effect::Answer(reply, super::call::Answer::Appended(results)));
+        }
+    }
+}
+
+/// Length of a journal entry on disk.
+fn entry_bytes(items: usize, payload_bytes: u64) -> u64 {
+    align_up(payload_at(archive_bytes_max(items)) as u64 + payload_bytes)
+}
+
+fn usize_of(bytes: u64) -> usize {
+    usize::try_from(bytes).expect("a journal entry fits into memory")
+}

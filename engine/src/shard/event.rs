@@ -1,0 +1,280 @@
+//! What happens to a shard, and what it wants done: the closed lists.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::call::{Answer, Call, ReplyTo};
+use crate::journal::plan::{FileId, Place};
+use crate::journal::replay::Redo;
+use crate::log::segment::SealedSegment;
+use crate::memory::Piece;
+use crate::metadata::Image;
+use crate::partition::Recovered;
+use crate::partition::commit::{Seal, SegmentWrite};
+use crate::partition::find::{ColdRead, ColdSearch};
+use crate::shard::call::FoundOffset;
+use crate::topic_config::TopicConfig;
+use crate::types::{LeaderEpoch, Nanos, Offset, TopicPartition};
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Event {
+    /// Somebody asks.
+    Call(ReplyTo, Call),
+    /// The running commit ended.
+    Committed {
+        /// How the write to the journal ended; well, if there was none.
+        journal: Result<(), DiskFailure>,
+        /// How the writes straight to segments ended, in their order.
+        direct: Vec<(TopicPartition, Result<(), DiskFailure>)>,
+    },
+    /// A write to a segment file, outside of a commit, ended.
+    Flushed {
+        /// Whose.
+        partition: TopicPartition,
+        /// What was written.
+        written: Vec<Written>,
+        /// How it ended.
+        result: Result<(), DiskFailure>,
+    },
+    /// A partition was opened, or could not be.
+    Opened {
+        /// Which.
+        partition: TopicPartition,
+        /// What is on disk.
+        result: Result<Box<Recovered>, DiskFailure>,
+    },
+    /// A read from a segment file ended.
+    ReadDone {
+        /// Which read.
+        read: u64,
+        /// Which of its items.
+        slot: usize,
+        /// The batches.
+        result: Result<Vec<Bytes>, DiskFailure>,
+    },
+    /// A search through segment files ended.
+    SearchDone {
+        /// Which query.
+        query: u64,
+        /// Which of its items.
+        slot: usize,
+        /// The first match, if there is one.
+        result: Result<Option<FoundOffset>, DiskFailure>,
+    },
+    /// A journal file is ready for use, or could not be made.
+    JournalFile {
+        /// Which.
+        file: FileId,
+        /// How it ended.
+        result: Result<(), DiskFailure>,
+    },
+    /// Part of a coordinator's log.
+    LogPart {
+        /// Which partition's.
+        partition: TopicPartition,
+        /// Whole batches, or none behind the last ones.
+        result: Result<Option<Bytes>, DiskFailure>,
+    },
+    /// Every shard has an image.
+    Published(u64),
+    /// A job with nothing to tell but its failure failed.
+    JobFailed(DiskFailure),
+    /// A deadline passed.
+    Tick,
+}
+
+/// A disk operation failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{action} {path}: {reason}")]
+pub struct DiskFailure {
+    /// What was tried.
+    pub action: &'static str,
+    /// On what.
+    pub path: String,
+    /// What the kernel said.
+    pub reason: String,
+    /// Whether the disk is full: reads and deletions go on.
+    pub is_full: bool,
+}
+
+/// A finished write to a segment file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Base offset of the segment.
+    pub segment: Offset,
+    /// Content that is durable now ends here.
+    pub end: u64,
+    /// Offset behind it.
+    pub end_offset: Offset,
+}
+
+impl From<&SegmentWrite> for Written {
+    fn from(write: &SegmentWrite) -> Self {
+        Self { segment: write.segment, end: write.end, end_offset: write.end_offset }
+    }
+}
+
+/// What the shard wants done.
+#[derive(Debug)]
+pub enum Effect {
+    /// Answer a call.
+    Answer(ReplyTo, Answer),
+    /// Do something slow.
+    Run(Job),
+    /// Hand the image to every shard and tell when all have it.
+    Publish {
+        /// Names this publication.
+        id: u64,
+        /// The image.
+        image: Arc<Image>,
+    },
+    /// This shard has a new image: the server on it sees it from now on.
+    Adopt(Arc<Image>),
+    /// The log directory failed: say so loudly.
+    Offline(DiskFailure),
+}
+
+/// Something slow, done beside the shard. Each ends in an [`Event`].
+#[derive(Debug)]
+pub enum Job {
+    /// Make a turn's appends durable.
+    Commit(Commit),
+    /// Write a tail to its segments and make that durable.
+    Flush {
+        /// Whose.
+        partition: TopicPartition,
+        /// Its directory.
+        dir: Arc<Path>,
+        /// What.
+        writes: Vec<SegmentWrite>,
+        /// Whether to cut the files to their exact contents afterwards.
+        is_trimmed: bool,
+    },
+    /// Complete the files of a closed segment.
+    Seal {
+        /// The partition's directory.
+        dir: Arc<Path>,
+        /// What.
+        seal: Seal,
+    },
+    /// Create or recover a partition.
+    Open(Box<Open>),
+    /// Read batches from a segment file.
+    Read {
+        /// Which read.
+        read: u64,
+        /// Which of its items.
+        slot: usize,
+        /// The partition's directory.
+        dir: Arc<Path>,
+        /// What.
+        plan: ColdRead,
+    },
+    /// Search for a timestamp.
+    Search {
+        /// Which query.
+        query: u64,
+        /// Which of its items.
+        slot: usize,
+        /// The partition's directory.
+        dir: Arc<Path>,
+        /// In these segment files, in order.
+        cold: Vec<ColdSearch>,
+        /// Then in these batches.
+        here: Vec<Bytes>,
+        /// The wanted time.
+        timestamp: crate::types::TimestampMs,
+    },
+    /// Delete files of segments after a while.
+    Retire {
+        /// The partition's directory.
+        dir: Arc<Path>,
+        /// Which.
+        segments: Vec<SealedSegment>,
+        /// When.
+        at: Nanos,
+    },
+    /// Delete a partition's directory: rename it at once, remove it after a while.
+    Remove {
+        /// The directory.
+        dir: Arc<Path>,
+        /// When to remove.
+        at: Nanos,
+    },
+    /// Create a journal file and write it in full.
+    CreateJournalFile(FileId),
+    /// Read a coordinator's log from its start.
+    ReadLog {
+        /// Which partition.
+        partition: TopicPartition,
+        /// Its directory.
+        dir: Arc<Path>,
+        /// Segments and the lengths of their contents, in order.
+        segments: Vec<(Offset, u64)>,
+    },
+    /// Write the leader epochs of a partition.
+    WriteEpochs {
+        /// Its directory.
+        dir: Arc<Path>,
+        /// Content of `leader-epoch-checkpoint`.
+        text: Bytes,
+    },
+    /// Write the log start offsets that are not those of first segments.
+    WriteLogStarts {
+        /// Topic, partition and offset.
+        entries: Vec<(Arc<str>, i32, Offset)>,
+    },
+}
+
+/// All writes that make a turn's appends durable.
+#[derive(Debug, Default)]
+pub struct Commit {
+    /// The journal entry.
+    pub journal: Option<JournalWrite>,
+    /// Writes straight to segments.
+    pub direct: Vec<DirectWrite>,
+    /// Whether to flush (`millrace.durability=fsync`).
+    pub is_flushed: bool,
+}
+
+/// An entry on its way to the journal.
+#[derive(Debug)]
+pub struct JournalWrite {
+    /// Where.
+    pub place: Place,
+    /// Superblock, if any, and entry.
+    pub piece: Piece,
+}
+
+/// A partition's writes within a commit.
+#[derive(Debug)]
+pub struct DirectWrite {
+    /// Whose.
+    pub partition: TopicPartition,
+    /// Its directory.
+    pub dir: Arc<Path>,
+    /// What.
+    pub writes: Vec<SegmentWrite>,
+}
+
+/// A partition to be created or recovered.
+#[derive(Debug)]
+pub struct Open {
+    /// Which.
+    pub partition: TopicPartition,
+    /// The topic's name.
+    pub topic: Arc<str>,
+    /// Its directory.
+    pub dir: Arc<Path>,
+    /// The topic's settings.
+    pub config: Arc<TopicConfig>,
+    /// Its leader epoch.
+    pub leader_epoch: LeaderEpoch,
+    /// What the journal still holds of it.
+    pub redo: Vec<Redo>,
+    /// Log start offset from the checkpoint.
+    pub log_start_offset: Option<Offset>,
+}

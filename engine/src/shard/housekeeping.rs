@@ -1,0 +1,176 @@
+//! What happens by the clock: readers' deadlines, idle tails, retention, full disks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::call::Answer;
+use super::event::{Effect, Job};
+use super::{Shard, Slot};
+use crate::limits::{FULL_DISK_RETRY_MS, IDLE_MS};
+use crate::partition::admit::Now;
+use crate::types::{Nanos, Offset, TopicPartition};
+
+/// When the shard wants to be woken, beside its readers and coordinators.
+#[derive(Debug, Default)]
+pub struct Deadlines {
+    /// The last tick or event with a time.
+    pub last: Nanos,
+    idle_check: Option<Nanos>,
+    retention_check: Option<Nanos>,
+    /// Partitions whose disk is full, and when their write is tried again.
+    stalled: BTreeMap<TopicPartition, Nanos>,
+}
+
+impl Deadlines {
+    /// A partition's write found the disk full.
+    pub fn stall(&mut self, now: Nanos, id: TopicPartition) {
+        self.stalled.insert(id, now.plus_ms(FULL_DISK_RETRY_MS));
+    }
+
+    /// A partition's write succeeded, or it is gone.
+    pub fn unstall(&mut self, id: TopicPartition) {
+        self.stalled.remove(&id);
+    }
+
+    /// Whether appends to the partition are refused because the disk is full.
+    #[must_use]
+    pub fn is_stalled(&self, id: TopicPartition) -> bool {
+        !self.stalled.is_empty() && self.stalled.contains_key(&id)
+    }
+}
+
+impl Shard {
+    /// When the shard wants an [`super::event::Event::Tick`] at the latest.
+    #[must_use]
+    pub fn next_deadline(&self) -> Nanos {
+        let own = [self.deadlines.idle_check, self.deadlines.retention_check];
+        let stalled = self.deadlines.stalled.values().min().copied();
+        let own = own.into_iter().chain([stalled]).flatten().min().unwrap_or(Nanos::NEVER);
+        own.min(self.watches.next_deadline()).min(self.next_group_deadline())
+    }
+
+    /// After each turn: makes sure that what the turn left behind is looked at in time.
+    pub fn schedule(&mut self, now: Now) {
+        self.deadlines.last = now.now;
+        if self.deadlines.idle_check.is_none() && self.tail_bytes > 0 {
+            self.deadlines.idle_check = Some(now.now.plus_ms(IDLE_MS));
+        }
+        if self.deadlines.retention_check.is_none() && !self.partitions.is_empty() {
+            let interval = self.settings.retention_check_ms;
+            self.deadlines.retention_check = Some(now.now.plus_ms(interval));
+        }
+    }
+
+    pub(super) fn on_tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let expired = self.watches.expired(now.now);
+        effects.extend(expired.into_iter().map(|reply| Effect::Answer(reply, Answer::Watched)));
+        self.tick_groups(now, effects);
+        if self.deadlines.idle_check.is_some_and(|at| at <= now.now) {
+            self.deadlines.idle_check = None;
+            self.settle_idle(now, effects);
+        }
+        if self.deadlines.retention_check.is_some_and(|at| at <= now.now) {
+            self.deadlines.retention_check = None;
+            let ids: Vec<_> = self.partitions.keys().copied().collect();
+            for id in ids {
+                self.retire_segments(now, id, effects);
+            }
+        }
+        let due = self.deadlines.stalled.iter().filter(|(_, at)| **at <= now.now);
+        for id in due.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.deadlines.stall(now.now, id);
+            self.flush_if_large(id, 1, effects);
+        }
+    }
+
+    /// Writes tails that nobody has appended to for a while, cuts their files to their contents, and
+    /// lets go of their memory.
+    fn settle_idle(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        for (id, slot) in &mut self.partitions {
+            let Slot::Open(partition) = slot else { continue };
+            if partition.memory_bytes() == 0 || now.now.ms_since(partition.last_append) < IDLE_MS {
+                continue;
+            }
+            if partition.can_write() && partition.needs_settling() {
+                let (partition_id, dir) = (*id, partition.dir.clone());
+                let writes = partition.settle();
+                let flush = Job::Flush { partition: partition_id, dir, writes, is_trimmed: true };
+                effects.push(Effect::Run(flush));
+            } else if partition.unwritten_bytes() == 0 {
+                self.tail_bytes -= partition.release(0);
+            }
+        }
+    }
+
+    /// At a clean stop: writes every tail to its segment.
+    pub fn flush_all(&mut self, effects: &mut Vec<Effect>) {
+        for (id, slot) in &mut self.partitions {
+            let Slot::Open(partition) = slot else { continue };
+            if !self.is_offline && partition.can_write() && partition.needs_settling() {
+                let (partition_id, dir) = (*id, partition.dir.clone());
+                let writes = partition.settle();
+                let flush = Job::Flush { partition: partition_id, dir, writes, is_trimmed: true };
+                effects.push(Effect::Run(flush));
+            }
+        }
+    }
+
+    /// At a clean stop, when every tail is in its segment: completes every partition's other files.
+    pub fn seal_all(&mut self, effects: &mut Vec<Effect>) {
+        for slot in self.partitions.values_mut() {
+            let Slot::Open(partition) = slot else { continue };
+            if !self.is_offline && partition.unwritten_bytes() == 0 {
+                let (dir, seal) = (partition.dir.clone(), partition.seal_active());
+                effects.push(Effect::Run(Job::Seal { dir, seal }));
+            }
+        }
+    }
+
+    /// Whether something is on its way that must end before the shard may stop.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        let is_dirty = !self.is_offline && (!self.dirty.is_empty() || !self.deferred.is_empty());
+        self.commit.is_some() || is_dirty
+    }
+
+    /// Whether every partition's content is in its segments, so that the stop is a clean one.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        !self.is_offline
+            && self.partitions.values().all(|slot| match slot {
+                Slot::Open(partition) => partition.unwritten_bytes() == 0,
+                Slot::Opening(_) | Slot::Failed => false,
+            })
+    }
+
+    /// What the checkpoint of recovery points says at a clean stop: topic, partition, end offset.
+    #[must_use]
+    pub fn ends(&self) -> Vec<(Arc<str>, i32, Offset)> {
+        let open = self.partitions.iter().filter_map(|(id, slot)| match slot {
+            Slot::Open(partition) => {
+                Some((Arc::clone(&partition.topic), id.partition, partition.offsets.end()))
+            }
+            Slot::Opening(_) | Slot::Failed => None,
+        });
+        open.collect()
+    }
+
+    /// Deletes segments that retention lets go.
+    pub(super) fn retire_segments(
+        &mut self,
+        now: Now,
+        id: TopicPartition,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(partition) = self.partition_mut(id) else { return };
+        let segments = partition.retire(now.wall_ms);
+        if segments.is_empty() {
+            return;
+        }
+        tracing::info!(topic = %partition.topic, partition = id.partition, count = segments.len(),
+            log_start_offset = partition.offsets.start(), "old segments are deleted");
+        let delay_ms = u64::try_from(partition.config.file_delete_delay_ms).unwrap_or_default();
+        let (dir, at) = (partition.dir.clone(), now.now.plus_ms(delay_ms));
+        effects.push(Effect::Run(Job::Retire { dir, segments, at }));
+    }
+}

@@ -1,0 +1,194 @@
+//! Brings the shard's partitions in line with a new image: opens what is new, drops what is gone.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::event::{DiskFailure, Effect, Job, Open};
+use super::{Shard, Slot};
+use crate::log::files::directory_name;
+use crate::metadata::Image;
+use crate::metadata::changes::{Changes, PartitionOf};
+use crate::metadata::configs::ConfigResource;
+use crate::metadata::placement::shard_of;
+use crate::partition::admit::Now;
+use crate::partition::{AppendError, Partition, Recovered};
+use crate::topic_config::TopicConfig;
+use crate::types::TopicPartition;
+
+impl Shard {
+    /// Takes up a new image.
+    pub(super) fn adopt(&mut self, now: Now, image: Arc<Image>, effects: &mut Vec<Effect>) {
+        let changes = Changes::between(&self.image, &image);
+        self.image = Arc::clone(&image);
+        effects.push(Effect::Adopt(image));
+        for gone in &changes.partitions_removed {
+            self.drop_partition(now, gone, effects);
+        }
+        for new in &changes.partitions_created {
+            self.open_partition(new, effects);
+        }
+        for changed in &changes.partitions_changed {
+            let epoch = changed.partition.leader_epoch;
+            if let Some(partition) = self.partition_mut(changed.at())
+                && epoch > partition.leader_epoch
+            {
+                partition.lead(epoch);
+                let dir = Arc::clone(&partition.dir);
+                let text = partition.epochs.to_text().into();
+                effects.push(Effect::Run(Job::WriteEpochs { dir, text }));
+            }
+        }
+        self.adopt_configs(&changes);
+        let removed: Vec<_> =
+            changes.topics_removed.iter().map(|topic| (topic.name.to_string(), topic.id)).collect();
+        if !removed.is_empty() {
+            self.forget_offsets(now, &removed, effects);
+        }
+    }
+
+    fn is_here(&self, of: &PartitionOf) -> bool {
+        shard_of(of.at(), self.settings.shards) == self.settings.shard
+            && of.partition.leader == self.settings.node_id
+    }
+
+    fn open_partition(&mut self, new: &PartitionOf, effects: &mut Vec<Effect>) {
+        let id = new.at();
+        if !self.is_here(new) || self.partitions.contains_key(&id) {
+            return;
+        }
+        self.opening += 1;
+        self.partitions.insert(id, Slot::Opening(Vec::new()));
+        let topic = Arc::clone(&new.topic.name);
+        let open = Open {
+            partition: id,
+            dir: self.dir_of(&topic, id),
+            config: self.config_of(&topic),
+            leader_epoch: new.partition.leader_epoch,
+            redo: self.redo.remove(&id).unwrap_or_default(),
+            log_start_offset: self.log_starts.get(&(Arc::clone(&topic), id.partition)).copied(),
+            topic,
+        };
+        effects.push(Effect::Run(Job::Open(Box::new(open))));
+    }
+
+    fn dir_of(&self, topic: &str, id: TopicPartition) -> Arc<Path> {
+        Arc::from(self.settings.log_dir.join(directory_name(topic, id.partition)))
+    }
+
+    fn config_of(&self, topic: &str) -> Arc<TopicConfig> {
+        let Some(overrides) = self.image.configs.of_topic(topic) else {
+            return Arc::clone(&self.settings.topic_defaults);
+        };
+        match TopicConfig::parse(overrides, &self.settings.topic_defaults) {
+            Ok(config) => Arc::new(config),
+            Err(error) => {
+                // The controller checked it; a stricter release may refuse what an older one took.
+                tracing::error!(topic, %error, "the topic's settings are not valid: defaults are used");
+                Arc::clone(&self.settings.topic_defaults)
+            }
+        }
+    }
+
+    fn adopt_configs(&mut self, changes: &Changes) {
+        if changes.configs.is_empty() {
+            return;
+        }
+        let ids: Vec<_> = self.partitions.keys().copied().collect();
+        for id in ids {
+            let Some(topic) = self.partition(id).map(|partition| Arc::clone(&partition.topic)) else {
+                continue;
+            };
+            if changes.configs.contains(&ConfigResource::topic(&topic)) {
+                let config = self.config_of(&topic);
+                if let Some(partition) = self.partition_mut(id) {
+                    partition.config = config;
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_opened(
+        &mut self,
+        now: Now,
+        id: TopicPartition,
+        result: Result<Box<Recovered>, DiskFailure>,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.opening -= 1;
+        self.settle_opened(now, id, result, effects);
+        self.answer_settled(effects);
+    }
+
+    fn settle_opened(
+        &mut self,
+        now: Now,
+        id: TopicPartition,
+        result: Result<Box<Recovered>, DiskFailure>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let waiting = match self.partitions.remove(&id) {
+            Some(Slot::Opening(waiting)) => waiting,
+            // It was deleted while it was being opened.
+            _ => return,
+        };
+        let found = self.image.topics.by_id(id.topic_id).cloned();
+        let leader_epoch = found.as_ref().and_then(|topic| topic.partition(id.partition));
+        let slot = match (result, found.as_ref(), leader_epoch) {
+            (Ok(recovered), Some(topic), Some(partition)) => {
+                let name = Arc::clone(&topic.name);
+                let dir = self.dir_of(&name, id);
+                let config = self.config_of(&name);
+                let epoch = partition.leader_epoch;
+                let opened = Partition::new(id, name, dir, config, epoch, *recovered);
+                Slot::Open(Box::new(opened))
+            }
+            (Err(failure), _, _) => {
+                tracing::error!(%failure, "a partition could not be opened: it stays offline");
+                Slot::Failed
+            }
+            _ => return,
+        };
+        self.partitions.insert(id, slot);
+        self.begin_loading(id, effects);
+        for (reply, call) in waiting {
+            self.on_call(now, reply, call, effects);
+        }
+    }
+
+    fn drop_partition(&mut self, now: Now, gone: &PartitionOf, effects: &mut Vec<Effect>) {
+        let id = gone.at();
+        let Some(slot) = self.partitions.remove(&id) else { return };
+        self.dirty.remove(&id);
+        self.journal.forget(id);
+        self.deadlines.unstall(id);
+        self.unload(id, effects);
+        let topic = Arc::clone(&gone.topic.name);
+        self.log_starts.remove(&(Arc::clone(&topic), id.partition));
+        let readers = self.watches.gone(id);
+        effects.extend(
+            readers
+                .into_iter()
+                .map(|reply| Effect::Answer(reply, super::call::Answer::Watched)),
+        );
+        let mut delay_ms = self.settings.topic_defaults.file_delete_delay_ms;
+        match slot {
+            Slot::Open(mut partition) => {
+                delay_ms = partition.config.file_delete_delay_ms;
+                self.tail_bytes -= partition.memory_bytes();
+                for waiter in partition.acks.release_all() {
+                    self.release(now, id, waiter, Err(AppendError::NotLeader), effects);
+                }
+            }
+            Slot::Opening(waiting) => {
+                // The calls find no partition now, and say so.
+                for (reply, call) in waiting {
+                    self.on_call(now, reply, call, effects);
+                }
+            }
+            Slot::Failed => {}
+        }
+        let at = now.now.plus_ms(u64::try_from(delay_ms).unwrap_or_default());
+        let dir = self.dir_of(&topic, id);
+        effects.push(Effect::Run(Job::Remove { dir, at }));
+    }
+}

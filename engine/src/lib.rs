@@ -2,7 +2,17 @@
 //! as state machines, and the shards that drive them. It knows record batches and no other Kafka
 //! bytes of the wire.
 
+pub mod codec;
+pub mod group;
+pub mod io;
+pub mod journal;
 pub mod limits;
+pub mod log;
 pub mod machine;
 pub mod memory;
+pub mod metadata;
+pub mod partition;
+pub mod record;
+pub mod shard;
+pub mod topic_config;
 pub mod types;

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::mpsc::{self, Sender};
@@ -271,15 +272,21 @@ where
         }
     };
     drop(started.send(Ok(())));
-    executor.run(async move {
-        let ring = env.ring().clone();
-        spawn(watch_eventfd(ring.clone()));
-        spawn(pump(ring.clone()));
-        ShardTask::new(ring.clone(), async move { main(env).await }).await;
-        if let Err(error) = ring.stop() {
-            tracing::error!(%error, "a shard's ring did not end well");
-        }
-    });
+    // Tasks catch their own panics; this is for the pump, and for what glommio itself may do.
+    let run = catch_unwind(AssertUnwindSafe(|| {
+        executor.run(async move {
+            let ring = env.ring().clone();
+            spawn(watch_eventfd(ring.clone()));
+            spawn(pump(ring.clone()));
+            ShardTask::new(ring.clone(), async move { main(env).await }).await;
+            if let Err(error) = ring.stop() {
+                tracing::error!(%error, "a shard's ring did not end well");
+            }
+        });
+    }));
+    if run.is_err() {
+        exit_after_panic();
+    }
 }
 
 /// Queues a task; unlike glommio's `spawn_local` it never runs within the call.

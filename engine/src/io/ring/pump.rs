@@ -84,6 +84,9 @@ async fn run_tasks(ring: &Ring) -> bool {
 }
 
 /// Keeps a read on the waker's eventfd in the ring, so that writing it ends the ring's sleep.
+///
+/// # Panics
+/// If the eventfd cannot be read.
 pub(crate) async fn watch_eventfd(ring: Ring) {
     let fd: RawFd = ring.waker().fd();
     let mut counter = vec![0_u8; 8];
@@ -91,7 +94,7 @@ pub(crate) async fn watch_eventfd(ring: Ring) {
         let (completion, memory) = sys::read(&ring, fd, counter, 0).await;
         counter = memory;
         if completion.result < 0 && !completion.is_retry() {
-            return;
+            panic!("the shard cannot be woken any more: {:?}", completion.count());
         }
     }
 }

@@ -2,9 +2,13 @@
 //! as state machines, and the shards that drive them. It knows record batches and no other Kafka
 //! bytes of the wire.
 
+pub mod boot;
+pub mod client;
 pub mod codec;
+pub mod driver;
 pub mod group;
 pub mod io;
+pub mod job;
 pub mod journal;
 pub mod limits;
 pub mod log;

@@ -35,6 +35,9 @@ pub const FLUSH_BYTES: u64 = 1024 * 1024;
 /// Tails that hold nothing new for so long are written to their segments and let go. Milliseconds.
 pub const IDLE_MS: u64 = 5_000;
 
+/// Spare memory that a shard without anything in memory keeps for its next burst. Bytes.
+pub const IDLE_SPARE_BYTES: usize = 4 * 1024 * 1024;
+
 /// How long after a write that found the disk full it is tried again. Milliseconds.
 pub const FULL_DISK_RETRY_MS: u64 = 1_000;
 

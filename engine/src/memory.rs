@@ -142,7 +142,20 @@ impl Pool {
         self.taken_bytes.load(Ordering::Relaxed)
     }
 
-    /// A zero-length-filled buffer with room for `len` bytes, rounded up to a size class.
+    /// Returns spare memory above `keep` bytes to the system, largest blocks first.
+    pub fn trim(&self, keep: usize) {
+        for (i, class) in self.classes.iter().enumerate().rev() {
+            let len = BLOCK_BYTES << i;
+            while self.spare_bytes.load(Ordering::Relaxed) > keep
+                && let Some(Spare(memory)) = class.pop()
+            {
+                self.spare_bytes.fetch_sub(len, Ordering::Relaxed);
+                Block::free(memory, len);
+            }
+        }
+    }
+
+    /// A buffer of `len` bytes, its memory rounded up to a size class.
     /// Its old content is arbitrary.
     #[must_use]
     pub fn buffer(self: &Arc<Self>, len: usize) -> Buffer {
@@ -443,5 +456,7 @@ mod tests {
         let chunks: Vec<_> = (0..4).map(|_| pool.chunk()).collect();
         drop(chunks);
         assert!(pool.spare_bytes.load(Ordering::Relaxed) <= CHUNK_BYTES);
+        pool.trim(0);
+        assert_eq!(pool.spare_bytes.load(Ordering::Relaxed), 0);
     }
 }

@@ -180,11 +180,12 @@ impl Journal {
         }
     }
 
-    /// Whether it is time to write tails to their segments so that files become free: no file is free
-    /// beyond the active one, or half of what is allowed is in use.
+    /// Whether it is time to write tails to their segments so that files become free: half of what is
+    /// allowed is in use, or no more files can be had.
     #[must_use]
     pub fn is_pressed(&self) -> bool {
-        !self.full.is_empty() && (self.free.is_empty() || self.full.len() * 2 >= self.files_max)
+        let is_at_end = self.free.is_empty() && self.files >= self.files_max;
+        !self.full.is_empty() && (is_at_end || self.full.len() * 2 >= self.files_max)
     }
 
     /// Who needs the oldest full file, at most `count` of them.

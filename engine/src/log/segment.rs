@@ -37,6 +37,8 @@ pub struct OpenSegment {
     pub written_offset: Offset,
     /// Position up to which bytes are durable (here or in the journal) or in a running commit.
     pub planned: u64,
+    /// Offset of the first batch at or behind `planned`.
+    pub planned_offset: Offset,
     /// Length of the segment file: what lies behind `written` is reserved, not content.
     pub allocated: u64,
     /// Whether a write to the segment file is running; there is never more than one, so that an
@@ -64,11 +66,42 @@ impl OpenSegment {
             written: 0,
             written_offset: base_offset,
             planned: 0,
+            planned_offset: base_offset,
             allocated: 0,
             is_writing: false,
             max_timestamp: -1,
             cold_max_timestamp: -1,
             first_timestamp: None,
+            snapshot_at_end: None,
+        }
+    }
+
+    /// A segment whose file holds everything up to `end`, exactly, when a partition is opened again.
+    /// `stub` holds the bytes from the last block boundary to `end`; `timestamps` are the largest one
+    /// (-1 if there is none) and that of the first batch.
+    #[must_use]
+    pub fn resumed(
+        index: SegmentIndex,
+        next_offset: Offset,
+        end: u64,
+        stub: bytes::Bytes,
+        timestamps: (TimestampMs, Option<TimestampMs>),
+    ) -> Self {
+        let (max_timestamp, first_timestamp) = timestamps;
+        Self {
+            base_offset: index.base_offset(),
+            next_offset,
+            tail: Tail::new(end, stub),
+            index,
+            written: end,
+            written_offset: next_offset,
+            planned: end,
+            planned_offset: next_offset,
+            allocated: end,
+            is_writing: false,
+            max_timestamp,
+            cold_max_timestamp: max_timestamp,
+            first_timestamp,
             snapshot_at_end: None,
         }
     }
@@ -100,13 +133,21 @@ impl OpenSegment {
         self.first_timestamp.get_or_insert(mark.max_timestamp);
     }
 
+    /// Everything before `position` is durable or on its way to be.
+    pub fn plan(&mut self, position: u64, offset: Offset) {
+        self.planned = position;
+        self.planned_offset = offset;
+    }
+
     /// The segment file holds everything before `position` durably.
     pub fn note_written(&mut self, position: u64, offset: Offset) {
         assert!(position >= self.written, "what is written does not shrink");
         assert!(position <= self.tail.end());
         self.written = position;
         self.written_offset = offset;
-        self.planned = self.planned.max(position);
+        if self.planned < position {
+            self.plan(position, offset);
+        }
     }
 
     /// Lets go of memory that the segment file holds too, all of it or whole chunks before

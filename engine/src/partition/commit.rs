@@ -31,6 +31,8 @@ pub struct JournalRange {
     pub segment: Offset,
     /// First byte.
     pub from: u64,
+    /// Offset of the batch that begins there.
+    pub from_offset: Offset,
     /// Behind the last byte.
     pub to: u64,
 }
@@ -66,11 +68,11 @@ const ALLOCATE_STEP_MIN: u64 = 256 * 1024;
 const ALLOCATE_STEP_MAX: u64 = 64 * 1024 * 1024;
 
 impl OpenSegment {
-    /// A write of everything from `written` to the end of the tail.
-    fn write(&mut self, segment_bytes_max: u64) -> SegmentWrite {
+    /// A write of everything from `written` to `planned`.
+    fn write_planned(&mut self, segment_bytes_max: u64) -> SegmentWrite {
         assert!(!self.is_writing, "one write to a segment at a time");
         self.is_writing = true;
-        let end = self.tail.end();
+        let end = self.planned;
         let (position, pieces) = self.tail.pieces(self.written, end);
         let needed = align_up(end);
         let allocate = (needed > self.allocated).then(|| {
@@ -78,8 +80,7 @@ impl OpenSegment {
             needed.max((end + step).min(align_up(segment_bytes_max)))
         });
         self.allocated = allocate.unwrap_or(self.allocated);
-        self.planned = end;
-        let end_offset = self.next_offset;
+        let end_offset = self.planned_offset;
         SegmentWrite { segment: self.base_offset, position, pieces, allocate, end, end_offset }
     }
 }
@@ -92,16 +93,20 @@ impl<W> Partition<W> {
         let is_writing = self.open.iter().any(|segment| segment.is_writing);
         if bytes >= DIRECT_APPEND_BYTES || is_rolling {
             if !is_writing {
-                return CommitPart::Direct(self.write_all());
+                return CommitPart::Direct(self.commit_directly());
             }
             if is_rolling || bytes > 2 * DIRECT_APPEND_BYTES {
                 return CommitPart::Later;
             }
         }
         let active = self.active_mut();
-        let range =
-            JournalRange { segment: active.base_offset, from: active.planned, to: active.tail.end() };
-        active.planned = range.to;
+        let range = JournalRange {
+            segment: active.base_offset,
+            from: active.planned,
+            from_offset: active.planned_offset,
+            to: active.tail.end(),
+        };
+        active.plan(range.to, active.next_offset);
         CommitPart::Journal(range)
     }
 
@@ -110,7 +115,18 @@ impl<W> Partition<W> {
         let active = self.active_mut();
         assert_eq!(active.base_offset, range.segment);
         assert_eq!(active.planned, range.to);
-        active.planned = range.from;
+        active.plan(range.from, range.from_offset);
+    }
+
+    /// Takes up everything appended so far, to be written straight to the segments by a commit.
+    ///
+    /// # Panics
+    /// If a write is running.
+    pub fn commit_directly(&mut self) -> Vec<SegmentWrite> {
+        for segment in &mut self.open {
+            segment.plan(segment.tail.end(), segment.next_offset);
+        }
+        self.write_planned()
     }
 
     /// Whether its unplanned bytes can go straight to its segments now.
@@ -124,17 +140,25 @@ impl<W> Partition<W> {
         self.open.iter().take(closing).any(|segment| segment.unplanned_bytes() > 0)
     }
 
-    /// Writes of everything that the segment files do not hold.
+    /// Writes of everything that is in a commit, durable or running, and that the segment files do
+    /// not hold. What no commit has taken up is left to the next one: it must not become durable
+    /// behind the back of commits.
     ///
     /// # Panics
     /// If a write is running.
-    pub fn write_all(&mut self) -> Vec<SegmentWrite> {
+    pub fn write_planned(&mut self) -> Vec<SegmentWrite> {
         let segment_bytes = u64::try_from(self.config.segment_bytes_max()).unwrap_or(u64::MAX);
         self.open
             .iter_mut()
-            .filter(|segment| segment.unwritten_bytes() > 0)
-            .map(|segment| segment.write(segment_bytes))
+            .filter(|segment| segment.planned > segment.written)
+            .map(|segment| segment.write_planned(segment_bytes))
             .collect()
+    }
+
+    /// Bytes that a [`Partition::write_planned`] would write.
+    #[must_use]
+    pub fn planned_bytes(&self) -> u64 {
+        self.open.iter().map(|segment| segment.planned - segment.written).sum()
     }
 
     /// Whether its active segment's file differs from its content: bytes are missing, or room is
@@ -150,9 +174,9 @@ impl<W> Partition<W> {
     /// # Panics
     /// If a write is running.
     pub fn settle(&mut self) -> Vec<SegmentWrite> {
-        let mut writes = self.write_all();
+        let mut writes = self.write_planned();
         let active = self.active_mut();
-        if !active.is_writing {
+        if !active.is_writing && active.written == active.bytes() {
             active.is_writing = true;
             writes.push(SegmentWrite {
                 segment: active.base_offset,

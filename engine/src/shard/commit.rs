@@ -43,6 +43,10 @@ impl Shard {
         let mut direct = Vec::new();
         for id in std::mem::take(&mut self.dirty) {
             let Some(Slot::Open(partition)) = self.partitions.get_mut(&id) else { continue };
+            if self.deadlines.is_stalled(id) {
+                // Its write is tried again by the clock; later bytes must not overtake it.
+                continue;
+            }
             match partition.plan_commit() {
                 CommitPart::Later => {
                     self.dirty.insert(id);
@@ -95,7 +99,7 @@ impl Shard {
                 let Some(Slot::Open(partition)) = self.partitions.get_mut(&id) else { continue };
                 partition.unplan(range);
                 if partition.can_write() {
-                    let writes = partition.write_all();
+                    let writes = partition.commit_directly();
                     direct.push(DirectWrite { partition: id, dir: partition.dir.clone(), writes });
                 } else {
                     self.dirty.insert(id);
@@ -204,9 +208,12 @@ impl Shard {
         }
         let end = partition.written_offset();
         let dir = partition.dir.clone();
+        let before = partition.memory_bytes();
         while let Some(seal) = partition.seal() {
             effects.push(Effect::Run(Job::Seal { dir: dir.clone(), seal }));
         }
+        let freed = before - partition.memory_bytes();
+        self.tail_bytes -= freed;
         self.journal.settle(id, end);
         self.recount(id);
         self.on_durable(now, id, end, effects);
@@ -274,10 +281,10 @@ impl Shard {
             return;
         }
         let Some(partition) = self.partition_mut(id) else { return };
-        if partition.unwritten_bytes() < bytes.max(1) || !partition.can_write() {
+        if partition.planned_bytes() < bytes.max(1) || !partition.can_write() {
             return;
         }
-        let writes = partition.write_all();
+        let writes = partition.write_planned();
         let dir = partition.dir.clone();
         effects.push(Effect::Run(Job::Flush { partition: id, dir, writes, is_trimmed: false }));
     }

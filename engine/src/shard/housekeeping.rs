@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::call::Answer;
 use super::event::{Effect, Job};
 use super::{Shard, Slot};
-use crate::limits::{FULL_DISK_RETRY_MS, IDLE_MS};
+use crate::limits::{FULL_DISK_RETRY_MS, IDLE_MS, IDLE_SPARE_BYTES};
 use crate::partition::admit::Now;
 use crate::types::{Nanos, Offset, TopicPartition};
 
@@ -68,6 +68,9 @@ impl Shard {
         if self.deadlines.idle_check.is_some_and(|at| at <= now.now) {
             self.deadlines.idle_check = None;
             self.settle_idle(now, effects);
+            if self.tail_bytes == 0 {
+                self.pool.trim(IDLE_SPARE_BYTES);
+            }
         }
         if self.deadlines.retention_check.is_some_and(|at| at <= now.now) {
             self.deadlines.retention_check = None;
@@ -88,7 +91,9 @@ impl Shard {
     fn settle_idle(&mut self, now: Now, effects: &mut Vec<Effect>) {
         for (id, slot) in &mut self.partitions {
             let Slot::Open(partition) = slot else { continue };
-            if partition.memory_bytes() == 0 || now.now.ms_since(partition.last_append) < IDLE_MS {
+            let is_settled = partition.memory_bytes() == 0 && !partition.needs_settling();
+            let is_recent = now.now.ms_since(partition.last_append) < IDLE_MS;
+            if is_settled || is_recent || partition.is_dirty() {
                 continue;
             }
             if partition.can_write() && partition.needs_settling() {

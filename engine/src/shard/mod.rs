@@ -131,7 +131,7 @@ pub struct Shard {
 }
 
 /// What shard 0 found on disk before the shards began.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Inheritance {
     /// What journals hold for partitions of this shard.
     pub redo: RedoByPartition,
@@ -143,13 +143,17 @@ pub struct Inheritance {
     pub next_file: FileId,
     /// Journal files of this shard that are whole and hold nothing that is needed.
     pub reusable: Vec<FileId>,
+    /// Whether the last run stopped cleanly.
+    pub was_clean: bool,
+    /// Offsets below which everything is in segments, from the checkpoint.
+    pub recovery_points: Arc<BTreeMap<(Arc<str>, i32), Offset>>,
 }
 
 impl Shard {
     /// A shard without partitions: it opens them when it is given an image.
     #[must_use]
     pub fn new(settings: ShardSettings, pool: Arc<Pool>, inherited: Inheritance) -> Self {
-        let Inheritance { redo, log_starts, next_file_sequence, next_file, reusable } = inherited;
+        let Inheritance { redo, log_starts, next_file_sequence, next_file, reusable, .. } = inherited;
         let files_max = settings.journal_files_max;
         let mut journal = Journal::new(settings.shard, files_max, next_file_sequence, next_file);
         for file in reusable {

@@ -1,0 +1,129 @@
+//! From an empty process to serving shards, and back: what is read from the log directory, in which
+//! order, and what a clean stop leaves behind.
+//!
+//! Shard 0 reads what the last run left (identity, journals, the metadata log), hands every shard what
+//! concerns it, and registers the broker with its own controller. The image that follows from that
+//! makes every shard open its partitions; from then on the broker serves.
+
+mod inherit;
+pub mod lock;
+mod start;
+mod stop;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub use inherit::BootError;
+pub use start::{Running, Serve, Wiring, run_shard, start, wire};
+pub use stop::Stopped;
+
+use crate::group::GroupConfig;
+use crate::io::Wake;
+use crate::metadata::controller::{BrokerRules, ControllerSettings};
+use crate::metadata::record::Endpoint;
+use crate::shard::ShardSettings;
+use crate::topic_config::TopicConfig;
+use crate::types::{NodeId, ShardId, Uuid};
+
+/// What the engine is told at its start.
+#[derive(Clone)]
+pub struct EngineSettings {
+    /// `node.id`.
+    pub node_id: NodeId,
+    /// `broker.rack`.
+    pub rack: Option<String>,
+    /// The log directory.
+    pub log_dir: PathBuf,
+    /// How many shards.
+    pub shards: ShardId,
+    /// The core of each shard; none leaves it to the kernel.
+    pub cores: Vec<Option<usize>>,
+    /// Memory for tails, over all shards. Bytes.
+    pub memory_bytes: usize,
+    /// Most journal bytes of one shard.
+    pub journal_bytes: u64,
+    /// Whether an acknowledgement waits for the flush.
+    pub is_flushed: bool,
+    /// Whether compressed batches are looked into.
+    pub is_deep: bool,
+    /// Settings of topics that have no overrides.
+    pub topic_defaults: Arc<TopicConfig>,
+    /// Settings of group coordinators.
+    pub group: GroupConfig,
+    /// `producer.id.expiration.ms`.
+    pub producer_expiration_ms: i64,
+    /// `log.retention.check.interval.ms`.
+    pub retention_check_ms: u64,
+    /// The controller's settings.
+    pub controller: ControllerSettings,
+    /// Where the broker can be reached.
+    pub endpoints: Vec<Endpoint>,
+    /// Makes the rules for the broker's own dynamic configuration.
+    pub rules: fn() -> Box<dyn BrokerRules>,
+}
+
+/// What the server on a shard needs to know of the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// `cluster.id`.
+    pub cluster_id: String,
+    /// `directory.id` of the log directory.
+    pub directory_id: Uuid,
+}
+
+/// Stops the broker, from any thread.
+#[derive(Clone)]
+pub struct Stop {
+    flag: Arc<AtomicBool>,
+    wakes: Vec<Arc<dyn Wake>>,
+}
+
+impl Stop {
+    /// Stops through these shards' wakers.
+    #[must_use]
+    pub fn new(wakes: Vec<Arc<dyn Wake>>) -> Self {
+        Self { flag: Arc::default(), wakes }
+    }
+
+    /// Begins a clean stop.
+    pub fn stop(&self) {
+        self.flag.store(true, Ordering::SeqCst);
+        for wake in &self.wakes {
+            wake.wake();
+        }
+    }
+
+    /// The flag that says so.
+    #[must_use]
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.flag)
+    }
+}
+
+impl EngineSettings {
+    fn shard_settings(&self, shard: ShardId) -> ShardSettings {
+        let files = self.journal_bytes / crate::limits::JOURNAL_FILE_BYTES;
+        ShardSettings {
+            shard,
+            shards: self.shards,
+            node_id: self.node_id,
+            log_dir: Arc::from(self.log_dir.as_path()),
+            is_flushed: self.is_flushed,
+            is_deep: self.is_deep,
+            memory_bytes: self.memory_bytes / usize::from(self.shards.max(1)),
+            journal_files_max: usize::try_from(files).unwrap_or(usize::MAX),
+            topic_defaults: Arc::clone(&self.topic_defaults),
+            group: self.group.clone(),
+            retention_check_ms: self.retention_check_ms,
+        }
+    }
+
+    fn metadata_dir(&self) -> PathBuf {
+        self.log_dir.join("__cluster_metadata-0")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        Path::new(&self.log_dir).join(name)
+    }
+}

@@ -1,0 +1,283 @@
+//! What the last run left in the log directory.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{EngineSettings, Identity};
+use crate::io::{DirEntry, Env};
+use crate::job::DirectIo;
+use crate::job::journal_file::{parse_journal_name, read_journal};
+use crate::journal::format::FormatError;
+use crate::journal::plan::FileId;
+use crate::journal::replay::{self, RedoByPartition};
+use crate::limits::JOURNAL_FILE_BYTES;
+use crate::log::checkpoint::{MetaProperties, parse_offsets};
+use crate::metadata::bootstrap;
+use crate::metadata::placement::shard_of;
+use crate::shard::Inheritance;
+use crate::shard::event::DiskFailure;
+use crate::types::{NodeId, Offset, ShardId, Uuid};
+
+/// Largest small file that is read at the start. Bytes.
+const SMALL_FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
+const META_PROPERTIES: &str = "meta.properties";
+const LOG_STARTS: &str = "log-start-offset-checkpoint";
+/// Offsets below which everything is in segments.
+pub(super) const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
+/// The marker of a clean stop.
+pub(super) const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
+
+/// The broker cannot start from its log directory.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// A file cannot be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file system cannot do direct I/O.
+    #[error(
+        "the file system of {} does not support direct I/O (O_DIRECT), which millrace writes with: \
+         put log.dirs on ext4, xfs or btrfs", path.display()
+    )]
+    NoDirectIo {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A disk operation of the engine failed.
+    #[error(transparent)]
+    Disk(#[from] DiskFailure),
+    /// `meta.properties` belongs to another node.
+    #[error(
+        "the log directory {} belongs to node.id {found}, the configuration says {configured}: \
+         correct node.id, or use another log directory", path.display()
+    )]
+    OtherNode {
+        /// The directory.
+        path: PathBuf,
+        /// In the file.
+        found: NodeId,
+        /// In the configuration.
+        configured: NodeId,
+    },
+    /// A file's text is not what it should be.
+    #[error("{} cannot be read: {reason}", path.display())]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A journal file was written by a newer version.
+    #[error("{}: {source}", path.display())]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Which version.
+        source: FormatError,
+    },
+    /// The metadata log cannot be read or continued.
+    #[error("the metadata log cannot be used: {0}")]
+    Metadata(String),
+}
+
+/// What shard 0 hands out at the start.
+pub(super) struct Inherited {
+    pub(super) identity: Identity,
+    pub(super) by_shard: Vec<Inheritance>,
+    /// Redo of the metadata log.
+    pub(super) metadata_redo: Vec<replay::Redo>,
+    /// Journal files that are needed until every partition is open.
+    pub(super) old_journals: Vec<PathBuf>,
+    pub(super) was_clean: bool,
+}
+
+pub(super) async fn inherit<E: Env>(
+    env: &E,
+    settings: &EngineSettings,
+) -> Result<Inherited, BootError> {
+    let io_error = |source| BootError::Io { path: settings.log_dir.clone(), source };
+    env.create_dir(&settings.log_dir).await.map_err(io_error)?;
+    let entries = env.list_dir(&settings.log_dir).await.map_err(io_error)?;
+    let identity = identity(env, settings, &entries).await?;
+    let was_clean = entries.iter().any(|entry| entry.name == CLEAN_SHUTDOWN);
+    if was_clean {
+        // From here on a stop is unclean until it is finished.
+        let path = settings.path(CLEAN_SHUTDOWN);
+        env.remove_file(&path).await.map_err(io_error)?;
+        env.sync_dir(&settings.log_dir).await.map_err(io_error)?;
+    }
+    remove_leftovers(env, &entries);
+    let log_starts = offsets(env, settings, &entries, LOG_STARTS).await?;
+    let recovery_points = offsets(env, settings, &entries, RECOVERY_POINTS).await?;
+    let journals = journals(env, settings, &entries).await?;
+    let common = Inheritance {
+        log_starts,
+        next_file_sequence: journals.next_sequence,
+        was_clean,
+        recovery_points: Arc::new(recovery_points),
+        ..Inheritance::default()
+    };
+    Ok(distribute(settings, identity, &common, journals))
+}
+
+struct Journals {
+    redo: RedoByPartition,
+    next_sequence: u64,
+    files: Vec<(ShardId, FileId, PathBuf, bool)>,
+}
+
+async fn journals<E: Env>(
+    env: &E,
+    settings: &EngineSettings,
+    entries: &[DirEntry],
+) -> Result<Journals, BootError> {
+    let mut contents = Vec::new();
+    let mut files = Vec::new();
+    for entry in entries {
+        let Some((shard, file)) = parse_journal_name(&entry.name) else { continue };
+        let bytes: Bytes = read_journal(env, &entry.path).await.map_err(|source| {
+            if DirectIo::is_unsupported(&source) {
+                BootError::NoDirectIo { path: settings.log_dir.clone() }
+            } else {
+                BootError::Io { path: entry.path.clone(), source }
+            }
+        })?;
+        let is_whole = bytes.len() as u64 == JOURNAL_FILE_BYTES;
+        files.push((shard, file, entry.path.clone(), is_whole));
+        match replay::read_file(&bytes) {
+            Ok(content) => contents.push(content),
+            Err(FormatError::NoSuperblock) => {}
+            Err(source @ FormatError::Newer { .. }) => {
+                return Err(BootError::Newer { path: entry.path.clone(), source });
+            }
+        }
+    }
+    let (redo, highest) = replay::merge(contents);
+    Ok(Journals { redo, next_sequence: highest + 1, files })
+}
+
+/// Gives every shard what concerns it.
+fn distribute(
+    settings: &EngineSettings,
+    identity: Identity,
+    common: &Inheritance,
+    journals: Journals,
+) -> Inherited {
+    let was_clean = common.was_clean;
+    let is_needed = !was_clean;
+    let mut by_shard: Vec<Inheritance> = (0..settings.shards)
+        .map(|shard| {
+            let mine = journals.files.iter().filter(|(of, ..)| *of == shard);
+            let next_file = mine.clone().map(|(_, file, ..)| file + 1).max().unwrap_or(0);
+            let reusable = mine
+                .filter(|(_, _, _, is_whole)| !is_needed && *is_whole)
+                .map(|(_, file, ..)| *file)
+                .collect();
+            Inheritance { next_file, reusable, ..common.clone() }
+        })
+        .collect();
+    let mut metadata_redo = Vec::new();
+    if is_needed {
+        for (partition, redo) in journals.redo {
+            if partition.topic_id == Uuid::METADATA_TOPIC {
+                metadata_redo = redo;
+                continue;
+            }
+            let shard = usize::from(shard_of(partition, settings.shards));
+            if let Some(inheritance) = by_shard.get_mut(shard) {
+                inheritance.redo.insert(partition, redo);
+            }
+        }
+    }
+    let old_journals = journals
+        .files
+        .into_iter()
+        .filter(|(shard, _, _, is_whole)| is_needed || !*is_whole || *shard >= settings.shards)
+        .map(|(_, _, path, _)| path)
+        .collect();
+    Inherited { identity, by_shard, metadata_redo, old_journals, was_clean }
+}
+
+async fn identity<E: Env>(
+    env: &E,
+    settings: &EngineSettings,
+    entries: &[DirEntry],
+) -> Result<Identity, BootError> {
+    let path = settings.path(META_PROPERTIES);
+    let mut random = || u128::from(env.random()) << 64 | u128::from(env.random());
+    let malformed = |reason: String| BootError::Malformed { path: path.clone(), reason };
+    let mut found = MetaProperties {
+        version: 1,
+        cluster_id: None,
+        node_id: Some(settings.node_id),
+        directory_id: None,
+    };
+    if entries.iter().any(|entry| entry.name == META_PROPERTIES) {
+        let bytes = read_small(env, &path).await?;
+        let text = String::from_utf8(bytes).map_err(|error| malformed(error.to_string()))?;
+        found = MetaProperties::from_text(&text).map_err(|error| malformed(error.to_string()))?;
+    }
+    if let Some(node_id) = found.node_id.filter(|id| *id != settings.node_id) {
+        let path = settings.log_dir.clone();
+        return Err(BootError::OtherNode { path, found: node_id, configured: settings.node_id });
+    }
+    let cluster_id =
+        found.cluster_id.clone().unwrap_or_else(|| bootstrap::new_id(&mut random).to_string());
+    let directory_id = found.directory_id.unwrap_or_else(|| bootstrap::new_id(&mut random));
+    let complete = MetaProperties {
+        version: 1,
+        cluster_id: Some(cluster_id.clone()),
+        node_id: Some(settings.node_id),
+        directory_id: Some(directory_id),
+    };
+    if complete != found {
+        let text = Bytes::from(complete.to_text());
+        env.write_small(&path, text).await.map_err(|source| BootError::Io { path, source })?;
+    }
+    Ok(Identity { cluster_id, directory_id })
+}
+
+/// The offsets of a checkpoint file; none if there is no such file.
+async fn offsets<E: Env>(
+    env: &E,
+    settings: &EngineSettings,
+    entries: &[DirEntry],
+    name: &str,
+) -> Result<BTreeMap<(Arc<str>, i32), Offset>, BootError> {
+    let path = settings.path(name);
+    if !entries.iter().any(|entry| entry.name == name) {
+        return Ok(BTreeMap::new());
+    }
+    let malformed = |reason: String| BootError::Malformed { path: path.clone(), reason };
+    let bytes = read_small(env, &path).await?;
+    let text = String::from_utf8(bytes).map_err(|error| malformed(error.to_string()))?;
+    let offsets = parse_offsets(&text).map_err(|error| malformed(error.to_string()))?;
+    let starts = offsets.into_iter().map(|o| ((Arc::from(o.topic.as_str()), o.partition), o.offset));
+    Ok(starts.collect())
+}
+
+async fn read_small<E: Env>(env: &E, path: &PathBuf) -> Result<Vec<u8>, BootError> {
+    env.read_small(path, SMALL_FILE_BYTES_MAX)
+        .await
+        .map_err(|source| BootError::Io { path: path.clone(), source })
+}
+
+/// Directories of deleted partitions that the last run had no time to remove.
+fn remove_leftovers<E: Env>(env: &E, entries: &[DirEntry]) {
+    for entry in entries.iter().filter(|entry| entry.is_dir && entry.name.ends_with("-delete")) {
+        let (env, path) = (env.clone(), entry.path.clone());
+        env.clone().spawn(async move {
+            if let Err(error) = env.remove_dir(&path).await {
+                tracing::warn!(path = %path.display(), %error, "a deleted partition's directory stays");
+            }
+        });
+    }
+}

@@ -1,0 +1,363 @@
+//! How the server on a shard reaches any shard: a call goes into the own inbox or over a lane, and its
+//! answer comes back as a future.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use crate::boot::Identity;
+use crate::io::Env;
+use crate::io::lane::LaneSender;
+use crate::machine::Token;
+use crate::metadata::Image;
+use crate::metadata::placement::shard_of;
+use crate::shard::Inheritance;
+use crate::shard::call::{Answer, Call, ReplyTo};
+use crate::shard::event::Event;
+use crate::types::{Nanos, ShardId, TopicPartition};
+
+/// What goes over a lane.
+#[derive(Debug)]
+pub enum Message {
+    /// A question.
+    Call {
+        /// Who asks.
+        reply: ReplyTo,
+        /// When it was sent, for the hop's cost.
+        sent: Nanos,
+        /// The question.
+        call: Call,
+    },
+    /// An answer.
+    Answer {
+        /// The asker's name for the call.
+        token: Token,
+        /// The answer.
+        answer: Answer,
+    },
+    /// From shard 0, first of all: what the last run left.
+    Begin(Box<(Inheritance, Identity)>),
+    /// From shard 0: the broker is registered, connections may be accepted.
+    Serve,
+}
+
+/// What calls and hops there were on this shard.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClientStats {
+    /// Calls to the own shard.
+    pub local: u64,
+    /// Calls that went to another shard.
+    pub hops: u64,
+    /// Calls that came from another shard.
+    pub hops_in: u64,
+    /// Time that calls from another shard spent on the way. Nanoseconds.
+    pub hop_ns: u64,
+}
+
+#[derive(Debug, Default)]
+enum Place {
+    #[default]
+    Free,
+    Waiting(Option<Waker>),
+    Answered(Answer),
+    /// Nobody waits any more; the answer is dropped when it comes.
+    Abandoned,
+}
+
+#[derive(Debug)]
+struct Lane {
+    sender: LaneSender<Message>,
+    /// What the lane had no room for, in order.
+    overflow: VecDeque<Message>,
+    is_dirty: bool,
+}
+
+struct Inner<E: Env> {
+    env: E,
+    shard: ShardId,
+    shards: ShardId,
+    inbox: RefCell<VecDeque<Event>>,
+    places: RefCell<Vec<Place>>,
+    free: RefCell<Vec<usize>>,
+    lanes: RefCell<Vec<Option<Lane>>>,
+    image: RefCell<Arc<Image>>,
+    stats: Cell<ClientStats>,
+    stop: Arc<AtomicBool>,
+    may_serve: Cell<bool>,
+}
+
+/// A handle to all shards, from one of them. Cheap to clone.
+pub struct Client<E: Env>(Rc<Inner<E>>);
+
+impl<E: Env> Clone for Client<E> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
+
+impl<E: Env> Client<E> {
+    /// A client on `shard`; `lanes` lead to each shard, none to itself.
+    #[must_use]
+    pub fn new(
+        env: E,
+        shard: ShardId,
+        lanes: Vec<Option<LaneSender<Message>>>,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
+        let shards = ShardId::try_from(lanes.len()).expect("there are fewer than 65,536 shards");
+        let lane = |sender| Lane { sender, overflow: VecDeque::new(), is_dirty: false };
+        Self(Rc::new(Inner {
+            env,
+            shard,
+            shards,
+            inbox: RefCell::default(),
+            places: RefCell::default(),
+            free: RefCell::default(),
+            lanes: RefCell::new(lanes.into_iter().map(|sender| sender.map(lane)).collect()),
+            image: RefCell::default(),
+            stats: Cell::default(),
+            stop,
+            may_serve: Cell::new(false),
+        }))
+    }
+
+    /// The world.
+    #[must_use]
+    pub fn env(&self) -> &E {
+        &self.0.env
+    }
+
+    /// The shard that this client is on.
+    #[must_use]
+    pub fn shard(&self) -> ShardId {
+        self.0.shard
+    }
+
+    /// How many shards there are.
+    #[must_use]
+    pub fn shards(&self) -> ShardId {
+        self.0.shards
+    }
+
+    /// The shard that owns a partition.
+    #[must_use]
+    pub fn owner(&self, partition: TopicPartition) -> ShardId {
+        shard_of(partition, self.0.shards)
+    }
+
+    /// The metadata as this shard has it.
+    #[must_use]
+    pub fn image(&self) -> Arc<Image> {
+        Arc::clone(&self.0.image.borrow())
+    }
+
+    /// Calls and hops so far.
+    #[must_use]
+    pub fn stats(&self) -> ClientStats {
+        self.0.stats.get()
+    }
+
+    /// Whether the broker is stopping.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.0.stop.load(Ordering::SeqCst)
+    }
+
+    /// Asks a shard. The call is on its way when this returns: calls are taken up in the order in
+    /// which they are made. Dropping the answer abandons it, not the call.
+    pub fn call(&self, shard: ShardId, call: Call) -> Pending<E> {
+        let index = self.take_place();
+        let token = Token(index as u64);
+        let reply = ReplyTo { shard: self.0.shard, token };
+        let mut stats = self.0.stats.get();
+        if shard == self.0.shard {
+            stats.local += 1;
+            self.push(Event::Call(reply, call));
+        } else {
+            stats.hops += 1;
+            let sent = self.0.env.now();
+            self.send(shard, Message::Call { reply, sent, call });
+            // The lane is flushed by the driver at the end of its turn.
+            self.0.env.notify();
+        }
+        self.0.stats.set(stats);
+        Pending { client: self.clone(), index, is_done: false }
+    }
+
+    fn take_place(&self) -> usize {
+        let mut places = self.0.places.borrow_mut();
+        let index = self.0.free.borrow_mut().pop().unwrap_or_else(|| {
+            places.push(Place::Free);
+            places.len() - 1
+        });
+        if let Some(place) = places.get_mut(index) {
+            *place = Place::Waiting(None);
+        }
+        index
+    }
+
+    /// Gives the own shard an event.
+    pub(crate) fn push(&self, event: Event) {
+        self.0.inbox.borrow_mut().push_back(event);
+        self.0.env.notify();
+    }
+
+    pub(crate) fn pop(&self) -> Option<Event> {
+        self.0.inbox.borrow_mut().pop_front()
+    }
+
+    pub(crate) fn set_image(&self, image: Arc<Image>) {
+        *self.0.image.borrow_mut() = image;
+    }
+
+    /// Tells a shard what the last run left for it.
+    pub(crate) fn begin(&self, shard: ShardId, inheritance: Inheritance, identity: Identity) {
+        self.send(shard, Message::Begin(Box::new((inheritance, identity))));
+        self.flush_lanes();
+    }
+
+    /// The broker is registered: every shard may serve.
+    pub(crate) fn serve_everywhere(&self) {
+        self.0.may_serve.set(true);
+        for shard in (0..self.0.shards).filter(|shard| *shard != self.0.shard) {
+            self.send(shard, Message::Serve);
+        }
+        self.0.env.notify();
+    }
+
+    pub(crate) fn may_serve(&self) -> bool {
+        self.0.may_serve.get()
+    }
+
+    /// Hands an answer to whoever waits for it, here or on another shard.
+    pub(crate) fn answer(&self, reply: ReplyTo, answer: Answer) {
+        if reply.shard == self.0.shard {
+            self.resolve(reply.token, answer);
+        } else {
+            self.send(reply.shard, Message::Answer { token: reply.token, answer });
+        }
+    }
+
+    /// A message from another shard.
+    pub(crate) fn receive(&self, message: Message) -> Option<Event> {
+        match message {
+            Message::Answer { token, answer } => {
+                self.resolve(token, answer);
+                None
+            }
+            Message::Begin(_) => None,
+            Message::Serve => {
+                self.0.may_serve.set(true);
+                None
+            }
+            Message::Call { reply, sent, call } => {
+                let mut stats = self.0.stats.get();
+                stats.hops_in += 1;
+                stats.hop_ns += self.0.env.now().0.saturating_sub(sent.0);
+                self.0.stats.set(stats);
+                Some(Event::Call(reply, call))
+            }
+        }
+    }
+
+    fn resolve(&self, token: Token, answer: Answer) {
+        let Ok(index) = usize::try_from(token.0) else { return };
+        let mut places = self.0.places.borrow_mut();
+        let Some(place) = places.get_mut(index) else { return };
+        match std::mem::take(place) {
+            Place::Waiting(waker) => {
+                *place = Place::Answered(answer);
+                drop(places);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+            Place::Abandoned => self.0.free.borrow_mut().push(index),
+            other => *place = other,
+        }
+    }
+
+    fn send(&self, shard: ShardId, message: Message) {
+        let mut lanes = self.0.lanes.borrow_mut();
+        let lane = lanes.get_mut(usize::from(shard)).and_then(Option::as_mut);
+        let lane = lane.expect("there is a lane to every other shard");
+        lane.is_dirty = true;
+        if !lane.overflow.is_empty() {
+            lane.overflow.push_back(message);
+        } else if let Err(message) = lane.sender.push(message) {
+            lane.overflow.push_back(message);
+        }
+    }
+
+    /// Wakes the shards that have messages. Says whether some lane was full, so that this must be
+    /// tried again soon.
+    pub(crate) fn flush_lanes(&self) -> bool {
+        let mut is_full = false;
+        for lane in self.0.lanes.borrow_mut().iter_mut().flatten() {
+            while let Some(message) = lane.overflow.pop_front() {
+                if let Err(message) = lane.sender.push(message) {
+                    lane.overflow.push_front(message);
+                    is_full = true;
+                    break;
+                }
+                lane.is_dirty = true;
+            }
+            if std::mem::take(&mut lane.is_dirty) {
+                lane.sender.flush();
+            }
+        }
+        is_full
+    }
+}
+
+/// An answer that is awaited.
+pub struct Pending<E: Env> {
+    client: Client<E>,
+    index: usize,
+    is_done: bool,
+}
+
+impl<E: Env> Future for Pending<E> {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        let inner = Rc::clone(&self.client.0);
+        let mut places = inner.places.borrow_mut();
+        let place = places.get_mut(self.index).expect("a pending call has a place");
+        match std::mem::take(place) {
+            Place::Answered(answer) => {
+                self.is_done = true;
+                inner.free.borrow_mut().push(self.index);
+                Poll::Ready(answer)
+            }
+            _ => {
+                *place = Place::Waiting(Some(cx.waker().clone()));
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<E: Env> Drop for Pending<E> {
+    fn drop(&mut self) {
+        if self.is_done {
+            return;
+        }
+        let mut places = self.client.0.places.borrow_mut();
+        let Some(place) = places.get_mut(self.index) else { return };
+        let old = std::mem::take(place);
+        match old {
+            Place::Waiting(_) => *place = Place::Abandoned,
+            answered => {
+                self.client.0.free.borrow_mut().push(self.index);
+                drop(places);
+                drop(answered);
+            }
+        }
+    }
+}

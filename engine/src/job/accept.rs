@@ -1,0 +1,150 @@
+//! Taking jobs up in the order in which the shard asks for them, and doing them.
+
+use super::dirs::{DirEnd, DirUse};
+use super::gate::Entering;
+use super::{Jobs, checkpoints, commit, flush, journal_file, open, read, read_log, remove, seal, search};
+use crate::io::Env;
+use crate::shard::event::{DiskFailure, Event, Job};
+
+/// A job that has its place in all orders that matter.
+pub struct Accepted {
+    job: Job,
+    place: Place,
+    _running: Running,
+}
+
+/// What a job holds from the moment in which it was accepted.
+enum Place {
+    None,
+    Dir(DirUse),
+    Dirs(Vec<DirUse>),
+    End(DirEnd),
+    Epochs(DirUse, Entering, u64),
+    LogStarts(Entering, u64),
+}
+
+/// Counts a job as running.
+pub(super) struct Running(Box<dyn Fn()>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+impl<E: Env> Jobs<E> {
+    fn begin(&self) -> Running {
+        self.0.running.set(self.0.running.get() + 1);
+        let jobs = self.clone();
+        Running(Box::new(move || {
+            jobs.0.running.set(jobs.0.running.get() - 1);
+            jobs.env().notify();
+        }))
+    }
+
+    /// Takes a job up. To be called at once and in order; does no I/O.
+    #[must_use]
+    pub fn accept(&self, job: Job) -> Accepted {
+        let dirs = &self.0.dirs;
+        let place = match &job {
+            Job::Commit(commit) => {
+                Place::Dirs(commit.direct.iter().map(|direct| dirs.enter(&direct.dir)).collect())
+            }
+            Job::Seal { dir, seal } => {
+                let dir = dirs.enter(dir);
+                self.0.indexes.sealed(&dir, seal);
+                Place::Dir(dir)
+            }
+            Job::Flush { dir, .. }
+            | Job::Read { dir, .. }
+            | Job::Search { dir, .. }
+            | Job::Retire { dir, .. }
+            | Job::ReadLog { dir, .. } => Place::Dir(dirs.enter(dir)),
+            Job::Open(open) => Place::Dir(dirs.enter(&open.dir)),
+            Job::Remove { dir, .. } => Place::End(dirs.end(dir)),
+            Job::CreateJournalFile(_) => Place::None,
+            Job::WriteEpochs { dir, .. } => {
+                let dir = dirs.enter(dir);
+                let wish = dir.epochs_wish.get() + 1;
+                dir.epochs_wish.set(wish);
+                let entering = dir.epochs.enter();
+                Place::Epochs(dir, entering, wish)
+            }
+            Job::WriteLogStarts { .. } => {
+                let wish = self.0.log_starts_wish.get() + 1;
+                self.0.log_starts_wish.set(wish);
+                Place::LogStarts(self.0.log_starts.enter(), wish)
+            }
+        };
+        Accepted { job, place, _running: self.begin() }
+    }
+
+    /// Does a job. Most end in one event; a log that is read ends in several, and jobs with nothing
+    /// to tell in none, unless they fail.
+    pub async fn run_accepted(&self, accepted: Accepted, emit: &dyn Fn(Event)) {
+        let Accepted { job, place, _running: running } = accepted;
+        let event = match (job, place) {
+            (Job::Commit(commit), Place::Dirs(dirs)) => {
+                Some(commit::commit(self, commit, dirs).await)
+            }
+            (Job::Flush { partition, writes, is_trimmed, .. }, Place::Dir(dir)) => {
+                Some(flush::flush(self, &dir, partition, writes, is_trimmed).await)
+            }
+            (Job::Seal { seal, .. }, Place::Dir(dir)) => {
+                unless_gone(&dir, seal::seal(self, &dir, seal).await)
+            }
+            (Job::Open(request), Place::Dir(dir)) => {
+                let partition = request.partition;
+                let result = open::open(self, &dir, *request).await.map(Box::new);
+                Some(Event::Opened { partition, result })
+            }
+            (Job::Read { read, slot, plan, .. }, Place::Dir(dir)) => {
+                let result = read::read(self, &dir, plan).await;
+                Some(Event::ReadDone { read, slot, result })
+            }
+            (Job::Search { query, slot, cold, here, timestamp, .. }, Place::Dir(dir)) => {
+                let result = search::search(self, &dir, &cold, &here, timestamp).await;
+                Some(Event::SearchDone { query, slot, result })
+            }
+            (Job::Retire { segments, at, .. }, Place::Dir(dir)) => {
+                remove::retire(self, dir, &segments, at, running).await.err().map(Event::JobFailed)
+            }
+            (Job::Remove { at, .. }, Place::End(end)) => {
+                remove::remove(self, end, at, running).await.err().map(Event::JobFailed)
+            }
+            (Job::CreateJournalFile(file), _) => {
+                let result = journal_file::create(self, file).await;
+                Some(Event::JournalFile { file, result })
+            }
+            (Job::ReadLog { partition, segments, .. }, Place::Dir(dir)) => {
+                read_log::read_log(self, &dir, partition, &segments, emit).await;
+                None
+            }
+            (Job::WriteEpochs { text, .. }, Place::Epochs(dir, entering, wish)) => {
+                let result = checkpoints::write_epochs(self, &dir, entering, wish, text).await;
+                unless_gone(&dir, result)
+            }
+            (Job::WriteLogStarts { entries }, Place::LogStarts(entering, wish)) => {
+                let newest = &self.0.log_starts_wish;
+                let permit = entering.await;
+                let result = if newest.get() == wish {
+                    checkpoints::write_log_starts(self, &entries).await
+                } else {
+                    Ok(())
+                };
+                drop(permit);
+                result.err().map(Event::JobFailed)
+            }
+            // `accept` gives every job the place it needs.
+            _ => None,
+        };
+        if let Some(event) = event {
+            emit(event);
+        }
+    }
+}
+
+/// What is told of a job without an event of its own.
+fn unless_gone(dir: &DirUse, result: Result<(), DiskFailure>) -> Option<Event> {
+    result.err().filter(|_| !dir.is_gone()).map(Event::JobFailed)
+}

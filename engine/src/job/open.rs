@@ -1,0 +1,221 @@
+//! Opens a partition: creates its directory, or recovers what is in it.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
+use super::bounds::SMALL_FILE_BYTES_MAX;
+use super::dirs::{Dir, DirUse};
+use super::recover::{Input, by_segment};
+use super::seal::replace;
+use super::{Jobs, damage, failure, found};
+use crate::io::Env;
+use crate::log::checkpoint::{
+    PARTITION_METADATA, format_partition_metadata, parse_partition_metadata,
+};
+use crate::log::files::{FileKind, FileState, LogFile};
+use crate::partition::Recovered;
+use crate::partition::admit::index_rules;
+use crate::partition::epochs::{self, Epochs};
+use crate::shard::event::{DiskFailure, Open};
+use crate::types::{Offset, TopicId};
+
+/// What stands in a partition's directory.
+#[derive(Debug, Default)]
+struct Listing {
+    /// Base offsets of the `.log` files.
+    segments: BTreeSet<Offset>,
+    /// Offsets of the `.snapshot` files.
+    snapshots: BTreeSet<Offset>,
+    /// Files that belong to a segment: index files.
+    companions: Vec<LogFile>,
+    /// Files that an interrupted deletion or compaction left.
+    leftovers: Vec<String>,
+}
+
+/// Creates or recovers a partition.
+pub(super) async fn open<E: Env>(
+    jobs: &Jobs<E>,
+    dir: &DirUse,
+    open: Open,
+) -> Result<Recovered, DiskFailure> {
+    dir.ready().await;
+    let permit = jobs.0.opens.enter().await;
+    let recovered = open_dir(jobs, dir, open).await;
+    drop(permit);
+    if let Err(failure) = &recovered {
+        tracing::error!(%failure, "a partition could not be recovered");
+    }
+    recovered
+}
+
+async fn open_dir<E: Env>(
+    jobs: &Jobs<E>,
+    dir: &Dir,
+    open: Open,
+) -> Result<Recovered, DiskFailure> {
+    let listed = found(jobs.env().list_dir(&dir.path).await);
+    let listed = listed.map_err(|error| failure("list", &dir.path, error))?;
+    let is_new = listed.is_none();
+    let listing = match listed {
+        Some(entries) => classify(dir, entries.into_iter().map(|entry| entry.name))?,
+        None => {
+            let created = jobs.env().create_dir(&dir.path).await;
+            created.map_err(|error| failure("create", &dir.path, error))?;
+            Listing::default()
+        }
+    };
+    check_topic_id(jobs, dir, &open).await?;
+    remove_leftovers(jobs, dir, &listing).await?;
+    let stored = read_epochs(jobs, dir).await?;
+    let name = (std::sync::Arc::clone(&open.topic), open.partition.partition);
+    let log = jobs
+        .recover(
+            dir,
+            Input {
+                redo: by_segment(&listing.segments, open.redo),
+                segments: listing.segments,
+                snapshots: listing.snapshots.clone(),
+                epochs: stored.clone(),
+                first_offset: open.log_start_offset.filter(|_| !is_new).unwrap_or(0).max(0),
+                recovery_point: jobs.settings().recovery_points.get(&name).copied(),
+                rules: index_rules(&open.config),
+                gaps: open.config.cleanup_policy.compact,
+            },
+        )
+        .await?;
+    let (sealed, active, mut state) = (log.sealed, log.active, log.state);
+    let end = state.next_offset;
+    let first = sealed.first().map_or(active.base_offset, |segment| segment.base_offset);
+    let log_start_offset = open.log_start_offset.filter(|_| !is_new).unwrap_or(first);
+    let log_start_offset = log_start_offset.max(first).min(end);
+    // Everything found is on this broker's disk, and so below the high watermark.
+    state.producers.advance(end);
+    state.producers.expire(jobs.env().wall_ms(), jobs.settings().producer_expiration_ms);
+    state.epochs.truncate_end(end);
+    state.epochs.truncate_start(log_start_offset);
+    state.epochs.assign(open.leader_epoch, end);
+    if stored.as_ref() != Some(&state.epochs) {
+        let text = Bytes::from(state.epochs.to_text());
+        replace(jobs, &dir.path.join(epochs::FILE_NAME), text).await?;
+    }
+    let bases = sealed.iter().map(|segment| segment.base_offset).chain([active.base_offset]);
+    remove_snapshots(jobs, dir, &listing.snapshots, &bases.collect(), end).await?;
+    let (producers, epochs) = (state.producers, state.epochs);
+    Ok(Recovered { log_start_offset, sealed, active, producers, epochs })
+}
+
+/// Sorts out what the names in a directory say.
+fn classify(
+    dir: &Dir,
+    names: impl Iterator<Item = String>,
+) -> Result<Listing, DiskFailure> {
+    let mut listing = Listing::default();
+    for name in names {
+        let Some(file) = LogFile::parse(&name) else {
+            if name.ends_with(".tmp") {
+                listing.leftovers.push(name);
+            }
+            continue;
+        };
+        match (file.state, file.kind) {
+            (FileState::Live, FileKind::Log) => {
+                listing.segments.insert(file.offset);
+            }
+            (FileState::Live, FileKind::ProducerSnapshot) => {
+                listing.snapshots.insert(file.offset);
+            }
+            (FileState::Live, _) => listing.companions.push(file),
+            // It may be all that is left of the segments it was made from.
+            (FileState::Swap, FileKind::Log) => {
+                let reason = "an interrupted compaction of Apache Kafka left it: start and stop \
+                              Apache Kafka on this directory once";
+                return Err(damage("open", &dir.path.join(name), reason));
+            }
+            (FileState::Deleted | FileState::Cleaned | FileState::Swap, _) => {
+                listing.leftovers.push(name);
+            }
+        }
+    }
+    Ok(listing)
+}
+
+/// The directory must be that of this topic, not of another of the same name.
+async fn check_topic_id<E: Env>(
+    jobs: &Jobs<E>,
+    dir: &Dir,
+    open: &Open,
+) -> Result<(), DiskFailure> {
+    let wanted: TopicId = open.partition.topic_id;
+    let path = dir.path.join(PARTITION_METADATA);
+    let read = found(jobs.env().read_small(&path, SMALL_FILE_BYTES_MAX).await);
+    let Some(content) = read.map_err(|error| failure("read", &path, error))? else {
+        let text = format_partition_metadata(wanted);
+        return replace(jobs, &path, Bytes::from(text)).await;
+    };
+    let text = String::from_utf8_lossy(&content);
+    let stored = parse_partition_metadata(&text)
+        .map_err(|error| damage("open", &path, error.to_string()))?;
+    if stored == wanted {
+        return Ok(());
+    }
+    let reason = format!(
+        "the directory belongs to another topic of this name: it has topic id {stored}, the metadata \
+         say {wanted}. Move the directory away if its records are not wanted"
+    );
+    Err(damage("open", &path, reason))
+}
+
+/// Removes what nobody will use any more.
+async fn remove_leftovers<E: Env>(
+    jobs: &Jobs<E>,
+    dir: &Dir,
+    listing: &Listing,
+) -> Result<(), DiskFailure> {
+    let orphans = listing.companions.iter().filter(|file| !listing.segments.contains(&file.offset));
+    let names: Vec<String> =
+        listing.leftovers.iter().cloned().chain(orphans.map(LogFile::to_string)).collect();
+    for name in names {
+        remove_file(jobs, dir, &name).await?;
+    }
+    Ok(())
+}
+
+async fn remove_file<E: Env>(jobs: &Jobs<E>, dir: &Dir, name: &str) -> Result<(), DiskFailure> {
+    let path = dir.path.join(name);
+    let removed = found(jobs.env().remove_file(&path).await);
+    removed.map(|_| ()).map_err(|error| failure("remove", &path, error))
+}
+
+/// Removes producer snapshots that will not be wanted: beyond the log's end, before its start, and
+/// those of earlier clean stops, which stand at no segment's begin.
+async fn remove_snapshots<E: Env>(
+    jobs: &Jobs<E>,
+    dir: &Dir,
+    snapshots: &BTreeSet<Offset>,
+    bases: &BTreeSet<Offset>,
+    end: Offset,
+) -> Result<(), DiskFailure> {
+    for offset in snapshots.iter().filter(|offset| !bases.contains(offset) && **offset != end) {
+        let file = LogFile::live(*offset, FileKind::ProducerSnapshot);
+        remove_file(jobs, dir, &file.to_string()).await?;
+    }
+    Ok(())
+}
+
+/// The leader epochs; none if there is no file, or one that cannot be read.
+async fn read_epochs<E: Env>(jobs: &Jobs<E>, dir: &Dir) -> Result<Option<Epochs>, DiskFailure> {
+    let path = dir.path.join(epochs::FILE_NAME);
+    let read = found(jobs.env().read_small(&path, SMALL_FILE_BYTES_MAX).await);
+    let Some(content) = read.map_err(|error| failure("read", &path, error))? else {
+        return Ok(None);
+    };
+    match Epochs::from_text(&String::from_utf8_lossy(&content)) {
+        Ok(epochs) => Ok(Some(epochs)),
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error,
+                "the leader epochs are read from the log instead");
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! From the files of a partition and what the journal holds of it to a log that is complete up to its
+//! end: first everything is looked at, and only when nothing speaks against it is anything changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use super::dirs::Dir;
+use super::files::log_path;
+use super::log_state::LogState;
+use super::seal::write_companions;
+use super::segment_scan::FoundSegment;
+use super::{Jobs, damage, failure};
+use crate::io::{Env, File};
+use crate::journal::replay::Redo;
+use crate::limits::BLOCK_BYTES;
+use crate::log::index::IndexRules;
+use crate::log::scan::Stop;
+use crate::log::files::FileKind;
+use crate::log::segment::{OpenSegment, SealedSegment};
+use crate::memory::align_down;
+use crate::partition::commit::Seal;
+use crate::partition::epochs::Epochs;
+use crate::partition::producer_snapshot;
+use crate::partition::producers::{ProducerEntry, Producers};
+use crate::shard::event::DiskFailure;
+use crate::types::{Offset, TimestampMs};
+
+/// What the journal holds, in order, by the segment's base offset.
+pub type RedoBySegment = BTreeMap<Offset, Vec<Redo>>;
+
+/// What recovery begins with.
+#[derive(Debug)]
+pub struct Input {
+    /// Base offsets of the `.log` files.
+    pub segments: BTreeSet<Offset>,
+    /// Offsets of the `.snapshot` files.
+    pub snapshots: BTreeSet<Offset>,
+    /// Leader epochs, where their file can be read.
+    pub epochs: Option<Epochs>,
+    /// What the journal holds of segments that are not gone: see [`by_segment`].
+    pub redo: RedoBySegment,
+    /// Where the log begins if there are no segments.
+    pub first_offset: Offset,
+    /// Everything before this had been flushed when the last run stopped.
+    pub recovery_point: Option<Offset>,
+    /// How densely segments are indexed.
+    pub rules: IndexRules,
+    /// Offsets may be missing, as after compaction.
+    pub gaps: bool,
+}
+
+/// A log that is complete up to its end.
+#[derive(Debug)]
+pub struct RecoveredLog {
+    /// Closed segments, oldest first.
+    pub sealed: Vec<SealedSegment>,
+    /// The active segment.
+    pub active: OpenSegment,
+    /// What follows from the batches.
+    pub state: LogState,
+}
+
+/// A segment with the producers at its end.
+struct Looked<F> {
+    segment: FoundSegment<F>,
+    producers_at_end: Bytes,
+}
+
+impl<E: Env> Jobs<E> {
+    /// Recovers a partition's log.
+    pub(super) async fn recover(
+        &self,
+        dir: &Dir,
+        input: Input,
+    ) -> Result<RecoveredLog, DiskFailure> {
+        if let Some(log) = self.recover_clean(dir, &input).await? {
+            return Ok(log);
+        }
+        let (mut sealed, mut state) = self.start(dir, &input).await?;
+        let scan_from = sealed.last().map_or(Offset::MIN, |last| last.next_offset);
+        let files = input.segments.range(scan_from..).copied();
+        let bases: BTreeSet<Offset> =
+            files.chain(input.redo.range(scan_from..).map(|(base, _)| *base)).collect();
+        let mut looked: Vec<Looked<E::File>> = Vec::new();
+        for base in bases {
+            let before = looked.last().map(|looked| looked.segment.stop);
+            let segment = self.look(dir, &input, base, before, &mut state).await?;
+            let Some(segment) = segment else { break };
+            let snapshot = producer_snapshot::encode(&state.producers.snapshot());
+            looked.push(Looked { segment, producers_at_end: Bytes::from(snapshot) });
+        }
+        let Some(last) = looked.pop() else {
+            let active = OpenSegment::new(state.next_offset, input.rules);
+            return Ok(RecoveredLog { sealed, active, state });
+        };
+        if self.settings().is_flushed {
+            last.segment.check_tail(input.recovery_point).await?;
+        }
+        for Looked { mut segment, producers_at_end } in looked {
+            self.settle(dir, &mut segment).await?;
+            let (file_bytes, max_timestamp) = (segment.end, segment.max_timestamp);
+            sealed.push(SealedSegment {
+                base_offset: segment.base_offset,
+                next_offset: segment.next_offset,
+                bytes: file_bytes,
+                max_timestamp,
+            });
+            write_companions(self, dir, seal_of(segment, producers_at_end)).await?;
+        }
+        let mut segment = last.segment;
+        self.settle(dir, &mut segment).await?;
+        let active = self.active(segment).await?;
+        Ok(RecoveredLog { sealed, active, state })
+    }
+
+    /// After a clean stop everything is as its index and its snapshot say.
+    async fn recover_clean(
+        &self,
+        dir: &Dir,
+        input: &Input,
+    ) -> Result<Option<RecoveredLog>, DiskFailure> {
+        let Some(epochs) = input.epochs.clone().filter(|_| self.settings().was_clean) else {
+            return Ok(None);
+        };
+        let Some(&last) = input.segments.last() else { return Ok(None) };
+        if !input.redo.is_empty() || !input.snapshots.iter().any(|offset| *offset >= last) {
+            return Ok(None);
+        }
+        let Some(sealed) = self.all_trusted(dir, input).await? else { return Ok(None) };
+        let Some(segment) = self.as_left(dir, last, input.rules).await? else { return Ok(None) };
+        let next_offset = segment.next_offset;
+        let Some(entries) = self.snapshot(dir, next_offset).await? else { return Ok(None) };
+        let producers = self.producers(&entries);
+        let state = LogState { next_offset, producers, producers_from: next_offset, epochs };
+        let active = self.active(segment).await?;
+        Ok(Some(RecoveredLog { sealed, active, state }))
+    }
+
+    async fn all_trusted(
+        &self,
+        dir: &Dir,
+        input: &Input,
+    ) -> Result<Option<Vec<SealedSegment>>, DiskFailure> {
+        let mut sealed = Vec::new();
+        for (&base, &next) in input.segments.iter().zip(input.segments.iter().skip(1)) {
+            match self.trusted(dir, base, next, input.gaps).await? {
+                Some(segment) => sealed.push(segment),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(sealed))
+    }
+
+    /// Decides how many segments can be trusted, and from where on batches are followed: from the
+    /// newest producer snapshot before the first segment that has to be scanned.
+    async fn start(
+        &self,
+        dir: &Dir,
+        input: &Input,
+    ) -> Result<(Vec<SealedSegment>, LogState), DiskFailure> {
+        let mut sealed = Vec::new();
+        for (&base, &next) in input.segments.iter().zip(input.segments.iter().skip(1)) {
+            let redo_end = input.redo.get(&base).into_iter().flatten().map(redo_end).max();
+            let trusted = match &input.epochs {
+                Some(_) => self.trusted(dir, base, next, input.gaps).await?,
+                // They have to be found in the batches.
+                None => None,
+            };
+            match trusted.filter(|segment| redo_end.is_none_or(|end| end <= segment.bytes)) {
+                Some(segment) => sealed.push(segment),
+                None => break,
+            }
+        }
+        let scan_from = sealed.last().map(|segment| segment.next_offset);
+        let scan_from = scan_from.or(input.segments.first().copied()).unwrap_or(Offset::MIN);
+        let mut producers = Producers::default();
+        let mut producers_from = Offset::MIN;
+        for &offset in input.snapshots.range(..=scan_from).rev() {
+            if let Some(entries) = self.snapshot(dir, offset).await? {
+                producers = self.producers(&entries);
+                producers_from = offset;
+                break;
+            }
+        }
+        // What the snapshot does not know has to be scanned too.
+        while sealed.last().is_some_and(|segment| segment.next_offset > producers_from) {
+            sealed.pop();
+        }
+        let redone = input.redo.keys().next().copied();
+        let next_offset = sealed
+            .last()
+            .map(|segment| segment.next_offset)
+            .or(input.segments.first().copied())
+            .or(redone)
+            .unwrap_or(input.first_offset);
+        let epochs = input.epochs.clone().unwrap_or_default();
+        Ok((sealed, LogState { next_offset, producers, producers_from, epochs }))
+    }
+
+    /// Looks at one segment that follows on what was looked at before. None if the log ends before it.
+    async fn look(
+        &self,
+        dir: &Dir,
+        input: &Input,
+        base: Offset,
+        before: Option<Stop>,
+        state: &mut LogState,
+    ) -> Result<Option<FoundSegment<E::File>>, DiskFailure> {
+        let path = log_path(dir, base);
+        if base != state.next_offset {
+            // Compaction may have taken the last batches of the segment before, but not torn it.
+            let is_whole = matches!(before, None | Some(Stop::CleanEnd | Stop::ZeroTail));
+            let is_file = input.segments.contains(&base);
+            let is_gap = input.gaps && is_whole && is_file && base > state.next_offset;
+            if !is_gap {
+                if !self.settings().is_flushed && !is_file {
+                    self.warn_lost(dir, base, state.next_offset);
+                    return Ok(None);
+                }
+                let reason = format!(
+                    "the segments before it end at offset {}: records are missing or damaged there",
+                    state.next_offset
+                );
+                return Err(damage("recover", &path, reason));
+            }
+            state.next_offset = base;
+        }
+        let file = match input.segments.contains(&base) {
+            true => self.0.files.segment(dir, base).await?,
+            false => None,
+        };
+        let mut found = FoundSegment::new(base, input.rules, input.gaps, path, file).await?;
+        let items = input.redo.get(&base).map(Vec::as_slice).unwrap_or_default();
+        if let Some(missing) = found.complete(items, state).await? {
+            if self.settings().is_flushed {
+                let reason = format!(
+                    "the journal goes on at position {}, but the file is valid only up to {} (offset \
+                     {}, {:?}): records in between are lost or damaged",
+                    missing.position, found.end, found.next_offset, found.stop
+                );
+                return Err(damage("recover", &found.path, reason));
+            }
+            self.warn_lost(dir, base, found.next_offset);
+        }
+        Ok(Some(found))
+    }
+
+    fn warn_lost(&self, dir: &Dir, segment: Offset, offset: Offset) {
+        tracing::warn!(dir = %dir.path.display(), segment, offset,
+            "records from this offset on were lost: they were acknowledged without being flushed");
+    }
+
+    /// Makes a segment's file what was found out that it should be.
+    async fn settle(
+        &self,
+        dir: &Dir,
+        segment: &mut FoundSegment<E::File>,
+    ) -> Result<(), DiskFailure> {
+        if segment.file.is_none() && !segment.patches.is_empty() {
+            segment.file = Some(self.0.files.segment_or_new(dir, segment.base_offset).await?);
+        }
+        let (before, after, restored) = (segment.file_bytes, segment.end, segment.patches.len());
+        if segment.repair(self.env()).await? {
+            tracing::info!(file = %segment.path.display(), before, after, restored,
+                stop = ?segment.stop, "a segment was completed from the journal or cut to its content");
+        }
+        Ok(())
+    }
+
+    /// The active segment, going on where its file ends.
+    async fn active(&self, segment: FoundSegment<E::File>) -> Result<OpenSegment, DiskFailure> {
+        let block = align_down(segment.end);
+        let stub = match &segment.file {
+            Some(file) if segment.end > block => {
+                let read = file.read_at(block, BLOCK_BYTES).await;
+                let bytes = read.map_err(|error| failure("read", &segment.path, error))?;
+                let len = usize::try_from(segment.end - block).unwrap_or_default();
+                let stub = bytes.get(..len).ok_or_else(|| {
+                    let reason = format!("the file ends before position {}", segment.end);
+                    damage("read", &segment.path, reason)
+                })?;
+                // A copy: the stub stays, the buffer need not.
+                Bytes::copy_from_slice(stub)
+            }
+            _ => Bytes::new(),
+        };
+        let times = (segment.max_timestamp, segment.first_timestamp);
+        Ok(OpenSegment::resumed(segment.index, segment.next_offset, segment.end, stub, times))
+    }
+
+    /// The producers in a snapshot file; none if it cannot be used.
+    async fn snapshot(
+        &self,
+        dir: &Dir,
+        offset: Offset,
+    ) -> Result<Option<Vec<ProducerEntry>>, DiskFailure> {
+        let bytes = self.small_file(dir, offset, FileKind::ProducerSnapshot).await?;
+        let Some(bytes) = bytes else { return Ok(None) };
+        match producer_snapshot::decode(&bytes) {
+            Ok(entries) => Ok(Some(entries)),
+            Err(error) => {
+                tracing::warn!(dir = %dir.path.display(), offset, %error,
+                    "a producer snapshot is not usable: an older one is taken");
+                Ok(None)
+            }
+        }
+    }
+
+    fn producers(&self, entries: &[ProducerEntry]) -> Producers {
+        let mut producers = Producers::default();
+        let now: TimestampMs = self.env().wall_ms();
+        producers.load(entries, now, self.settings().producer_expiration_ms);
+        producers
+    }
+}
+
+fn redo_end(item: &Redo) -> u64 {
+    item.position + item.bytes.len() as u64
+}
+
+/// Orders redo by segment, without what belongs to segments that are gone, given those that are there.
+pub fn by_segment(segments: &BTreeSet<Offset>, redo: Vec<Redo>) -> RedoBySegment {
+    let first = segments.first().copied();
+    // Without any file: segments that do not begin in the journal were deleted.
+    let mut is_begun = first.is_some();
+    let mut by_segment = RedoBySegment::new();
+    for item in redo.into_iter().filter(|item| !item.bytes.is_empty()) {
+        is_begun |= item.position == 0;
+        if is_begun && first.is_none_or(|first| item.segment >= first) {
+            by_segment.entry(item.segment).or_default().push(item);
+        }
+    }
+    by_segment
+}
+
+/// What completes the other files of a segment that is closed.
+fn seal_of<F>(segment: FoundSegment<F>, producers_at_end: Bytes) -> Seal {
+    let index = segment.index.into_sealed();
+    Seal {
+        segment: segment.base_offset,
+        bytes: segment.end,
+        offset_index: Bytes::copy_from_slice(index.offset_bytes()),
+        time_index: Bytes::copy_from_slice(index.time_bytes()),
+        snapshot: Some((segment.next_offset, producers_at_end)),
+    }
+}

@@ -1,0 +1,106 @@
+//! Deleting segments and partitions: renamed at once, removed a while later, as readers may still be
+//! in them.
+
+use std::path::{Path, PathBuf};
+
+use super::accept::Running;
+use super::dirs::{DirEnd, DirUse};
+use super::{Jobs, failure, found};
+use crate::io::Env;
+use crate::log::files::{DirectoryUse, FileKind, FileState, LogFile, PartitionDirectory};
+use crate::log::files::renamed_directory;
+use crate::log::segment::SealedSegment;
+use crate::shard::event::DiskFailure;
+use crate::types::{Nanos, Uuid};
+
+/// Deletes the files of segments.
+pub(super) async fn retire<E: Env>(
+    jobs: &Jobs<E>,
+    dir: DirUse,
+    segments: &[SealedSegment],
+    at: Nanos,
+    running: Running,
+) -> Result<(), DiskFailure> {
+    let mut renamed = Vec::new();
+    // Oldest first, the log before what stands beside it: what a crash leaves begins later, and has
+    // no hole.
+    for segment in segments {
+        for kind in FileKind::ALL {
+            let live = LogFile::live(segment.base_offset, kind);
+            let deleted = LogFile { state: FileState::Deleted, ..live };
+            let from = dir.path.join(live.to_string());
+            let to = dir.path.join(deleted.to_string());
+            match found(jobs.env().rename(&from, &to).await) {
+                Ok(Some(())) => renamed.push(to),
+                Ok(None) => {}
+                Err(_) if dir.is_gone() => return Ok(()),
+                Err(error) => return Err(failure("rename", &from, error)),
+            }
+        }
+        jobs.0.indexes.forget(&dir, segment.base_offset);
+    }
+    match jobs.env().sync_dir(&dir.path).await {
+        Err(_) if dir.is_gone() => return Ok(()),
+        synced => synced.map_err(|error| failure("flush directory", &dir.path, error))?,
+    }
+    // Who only waits keeps neither the broker nor a removal of the directory from going on.
+    let path = std::sync::Arc::clone(&dir.path);
+    let id = dir.id;
+    drop(dir);
+    drop(running);
+    jobs.env().sleep_until(at).await;
+    let dir = jobs.0.dirs.enter(&path);
+    if dir.id != id {
+        return Ok(());
+    }
+    for segment in segments {
+        jobs.0.files.forget(&dir, segment.base_offset);
+    }
+    for path in renamed {
+        if let Err(error) = found(jobs.env().remove_file(&path).await) {
+            tracing::warn!(path = %path.display(), %error, "a deleted segment's file stays");
+        }
+    }
+    Ok(())
+}
+
+/// Deletes a partition's directory.
+pub(super) async fn remove<E: Env>(
+    jobs: &Jobs<E>,
+    end: DirEnd,
+    at: Nanos,
+    running: Running,
+) -> Result<(), DiskFailure> {
+    end.drained().await;
+    let dir = end.dir();
+    jobs.0.files.forget_dir(dir);
+    jobs.0.indexes.forget_dir(dir);
+    jobs.0.ahead.forget_dir(dir);
+    let target = deleted_path(jobs, &dir.path);
+    let renamed = found(jobs.env().rename(&dir.path, &target).await);
+    // Even after a failure: the next partition of this name finds out itself.
+    end.free();
+    if renamed.map_err(|error| failure("rename", &dir.path, error))?.is_none() {
+        return Ok(());
+    }
+    let parent = target.parent().unwrap_or(&target);
+    let synced = jobs.env().sync_dir(parent).await;
+    synced.map_err(|error| failure("flush directory", parent, error))?;
+    drop(end);
+    drop(running);
+    jobs.env().sleep_until(at).await;
+    if let Err(error) = found(jobs.env().remove_dir(&target).await) {
+        tracing::warn!(path = %target.display(), %error, "a deleted partition's directory stays");
+    }
+    Ok(())
+}
+
+/// What a directory is called until it is removed.
+fn deleted_path<E: Env>(jobs: &Jobs<E>, path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let unique = u128::from(jobs.env().random()) << 64 | u128::from(jobs.env().random());
+    let (topic, partition) = PartitionDirectory::parse(&name)
+        .map_or_else(|| (name.to_string(), 0), |parsed| (parsed.topic, parsed.partition));
+    let renamed = renamed_directory(&topic, partition, DirectoryUse::Delete, Uuid(unique));
+    path.with_file_name(renamed)
+}

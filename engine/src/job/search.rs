@@ -1,0 +1,126 @@
+//! Finds the first record that is not older than a time.
+
+use bytes::Bytes;
+
+use super::bounds::COLD_STEP_BYTES_MIN;
+use super::dirs::{Dir, DirUse};
+use super::files::log_path;
+use super::segment_reader::SegmentReader;
+use super::{Jobs, damage};
+use crate::io::Env;
+use crate::partition::find::ColdSearch;
+use crate::record::batch::{BatchHeader, TimestampType};
+use crate::record::records::{Records, plain_records};
+use crate::shard::call::FoundOffset;
+use crate::shard::event::DiskFailure;
+use crate::types::TimestampMs;
+
+/// Most bytes that one batch is decompressed to.
+const DECOMPRESSED_BYTES_MAX: u64 = 1 << 30;
+
+/// Searches segment files, then batches in memory; the first match counts.
+pub(super) async fn search<E: Env>(
+    jobs: &Jobs<E>,
+    dir: &DirUse,
+    cold: &[ColdSearch],
+    here: &[Bytes],
+    timestamp: TimestampMs,
+) -> Result<Option<FoundOffset>, DiskFailure> {
+    let permit = jobs.0.reads.enter().await;
+    for segment in cold {
+        match search_segment(jobs, dir, segment).await {
+            Ok(None) => {}
+            Err(_) if dir.is_gone() => return Ok(None),
+            found => return found,
+        }
+    }
+    drop(permit);
+    for batch in here {
+        let header = BatchHeader::parse(batch)
+            .map_err(|error| damage("search", &dir.path, error.to_string()))?;
+        let found = search_batch(&header, batch, timestamp)
+            .map_err(|reason| damage("search", &dir.path, reason))?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+async fn search_segment<E: Env>(
+    jobs: &Jobs<E>,
+    dir: &Dir,
+    search: &ColdSearch,
+) -> Result<Option<FoundOffset>, DiskFailure> {
+    let path = log_path(dir, search.segment);
+    let Some(file) = jobs.0.files.segment(dir, search.segment).await? else {
+        return Err(damage("open", &path, "the file is missing"));
+    };
+    let mut at = match search.from {
+        Some(position) => position,
+        None => {
+            let index = jobs.sealed_index(dir, search.segment, search.to).await?;
+            index.map_or(0, |index| {
+                let offset = index.times().lookup(search.timestamp);
+                u64::from(index.offsets().lookup(offset).position)
+            })
+        }
+    };
+    let mut reader = SegmentReader::new(file, path.clone(), search.to, COLD_STEP_BYTES_MIN * 4);
+    let mut expected = search.segment;
+    while let Some(header) = reader.header(at).await? {
+        if header.base_offset < expected {
+            return Err(reader.disorder(at, expected, header.base_offset));
+        }
+        expected = header.next_offset();
+        if header.base_offset >= search.limit {
+            return Ok(None);
+        }
+        let end = at + header.size_bytes() as u64;
+        if header.max_timestamp >= search.timestamp {
+            reader.fill(at, end).await?;
+            let batch = reader.piece(at, end);
+            let found = search_batch(&header, &batch, search.timestamp);
+            let found = found.map_err(|reason| {
+                damage("search", &path, format!("the batch at position {at}: {reason}"))
+            })?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        at = end;
+        reader.forget_before(at);
+    }
+    Ok(None)
+}
+
+/// The first record of a batch that is not older than `timestamp`.
+fn search_batch(
+    header: &BatchHeader,
+    batch: &[u8],
+    timestamp: TimestampMs,
+) -> Result<Option<FoundOffset>, String> {
+    if header.max_timestamp < timestamp || header.record_count == 0 {
+        return Ok(None);
+    }
+    let found = |offset_delta: i32, timestamp| FoundOffset {
+        offset: header.base_offset.saturating_add(i64::from(offset_delta)),
+        timestamp,
+        leader_epoch: header.partition_leader_epoch,
+    };
+    let plain = plain_records(header, batch, DECOMPRESSED_BYTES_MAX).map_err(|e| e.to_string())?;
+    for record in Records::new(&plain, header.record_count) {
+        let record = record.map_err(|error| error.to_string())?;
+        let time = match header.timestamp_type() {
+            // The append time of the batch counts for each record.
+            TimestampType::LogAppendTime => header.max_timestamp,
+            TimestampType::CreateTime => {
+                header.base_timestamp.saturating_add(record.timestamp_delta)
+            }
+        };
+        if time >= timestamp {
+            return Ok(Some(found(record.offset_delta, time)));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,153 @@
+//! A segment as recovery finds it: what of its file is valid, its indexes made anew on the way.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use super::bounds::SEGMENT_FILE_BYTES_MAX;
+use super::log_state::LogState;
+use super::{damage, failure};
+use crate::io::File;
+use crate::limits::{BATCH_BYTES_MAX, READ_BYTES_MAX};
+use crate::log::index::{IndexRules, SegmentIndex};
+use crate::log::scan::{ScanRules, ScannedBatch, SegmentScanner, Stop};
+use crate::memory::{align_down, align_up};
+use crate::shard::event::DiskFailure;
+use crate::types::{Offset, TimestampMs};
+
+/// Bytes that a segment must hold and its file does not.
+#[derive(Debug)]
+pub struct Patch {
+    /// Where they belong.
+    pub position: u64,
+    /// What they are, one behind the other.
+    pub parts: Vec<Bytes>,
+    /// Behind the last one.
+    pub end: u64,
+}
+
+/// See the module.
+pub struct FoundSegment<F> {
+    /// Offset of its first record; names its files.
+    pub base_offset: Offset,
+    /// Offset behind its last record.
+    pub next_offset: Offset,
+    /// Its `.log` file.
+    pub path: PathBuf,
+    /// The same, open; none if there is none yet.
+    pub file: Option<F>,
+    /// Length of the file.
+    pub file_bytes: u64,
+    /// Content that is valid, patches included, ends here.
+    pub end: u64,
+    /// Why the scan ended there.
+    pub stop: Stop,
+    /// Its indexes.
+    pub index: SegmentIndex,
+    /// Largest timestamp, -1 if there is none.
+    pub max_timestamp: TimestampMs,
+    /// Largest timestamp of the first batch.
+    pub first_timestamp: Option<TimestampMs>,
+    /// What is to be written to the file.
+    pub patches: Vec<Patch>,
+    /// Offsets may be missing, as after compaction.
+    gaps: bool,
+}
+
+impl<F: File> FoundSegment<F> {
+    /// A segment of which nothing has been looked at yet.
+    pub async fn new(
+        base_offset: Offset,
+        rules: IndexRules,
+        gaps: bool,
+        path: PathBuf,
+        file: Option<F>,
+    ) -> Result<Self, DiskFailure> {
+        let file_bytes = match &file {
+            Some(file) => file.size().await.map_err(|error| failure("look at", &path, error))?,
+            None => 0,
+        };
+        if file_bytes > SEGMENT_FILE_BYTES_MAX {
+            return Err(damage("open", &path, "the segment is larger than 4 GiB"));
+        }
+        Ok(Self {
+            base_offset,
+            next_offset: base_offset,
+            path,
+            file,
+            file_bytes,
+            end: 0,
+            stop: Stop::CleanEnd,
+            index: SegmentIndex::new(base_offset, rules),
+            max_timestamp: -1,
+            first_timestamp: None,
+            patches: Vec::new(),
+            gaps,
+        })
+    }
+
+    /// Scans the file from the valid end on.
+    pub async fn scan(&mut self, state: &mut LogState) -> Result<(), DiskFailure> {
+        let Some(file) = self.file.clone() else { return Ok(()) };
+        if self.end >= self.file_bytes {
+            self.stop = Stop::CleanEnd;
+            return Ok(());
+        }
+        let mut scanner = self.scanner(self.gaps);
+        let mut at = self.end;
+        while at < self.file_bytes {
+            let chunk = read_chunk(&file, &self.path, at, self.file_bytes).await?;
+            at += chunk.len() as u64;
+            if !scanner.feed(&chunk, |batch| self.take(&batch, state)) {
+                break;
+            }
+        }
+        let end = scanner.finish();
+        self.stop = end.stop;
+        Ok(())
+    }
+
+    /// A scanner that goes on at the valid end.
+    pub fn scanner(&self, gaps: bool) -> SegmentScanner {
+        SegmentScanner::new(ScanRules {
+            first_offset: self.next_offset,
+            position: self.end,
+            batch_bytes_max: BATCH_BYTES_MAX,
+            gaps,
+        })
+    }
+
+    /// Takes a valid batch up.
+    pub fn take(&mut self, batch: &ScannedBatch<'_>, state: &mut LogState) {
+        let header = batch.header;
+        // The file's length was checked against what positions can hold.
+        let position = u32::try_from(batch.position).unwrap_or(u32::MAX);
+        self.index.append(header, position);
+        self.max_timestamp = self.max_timestamp.max(header.max_timestamp);
+        self.first_timestamp.get_or_insert(header.max_timestamp);
+        self.end = batch.position + header.size_bytes() as u64;
+        self.next_offset = header.next_offset();
+        state.follow(batch);
+    }
+}
+
+/// The bytes of a file from `at` on: up to one large read, and not beyond `to`.
+pub async fn read_chunk<F: File>(
+    file: &F,
+    path: &Path,
+    at: u64,
+    to: u64,
+) -> Result<Bytes, DiskFailure> {
+    let start = align_down(at);
+    let len = align_up(to).saturating_sub(start).min(READ_BYTES_MAX as u64);
+    let len = usize::try_from(len).unwrap_or(READ_BYTES_MAX);
+    let read = file.read_at(start, len).await;
+    let bytes = read.map_err(|error| failure("read", path, error))?;
+    let index = |position: u64| usize::try_from(position - start).unwrap_or(usize::MAX);
+    let end = bytes.len().min(index(to));
+    let begin = index(at);
+    if begin >= end {
+        return Err(damage("read", path, format!("the file ends before position {to}")));
+    }
+    Ok(bytes.slice(begin..end))
+}

@@ -1,0 +1,79 @@
+//! Writing to segment files.
+
+use super::dirs::{Dir, DirUse};
+use super::files::log_path;
+use super::{Jobs, failure};
+use crate::io::{Env, File};
+use crate::partition::commit::SegmentWrite;
+use crate::shard::event::DiskFailure;
+
+/// How far the writes of a partition go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depth {
+    /// Each write is flushed before it counts.
+    pub is_flushed: bool,
+    /// Files are cut to the end of the write.
+    pub is_trimmed: bool,
+}
+
+impl<E: Env> Jobs<E> {
+    /// Writes to segments of one partition, one after the other: a segment is wholly on disk before
+    /// anything is written to its successor, so that what a crash leaves has no holes.
+    pub(super) async fn write_segments(
+        &self,
+        dir: &DirUse,
+        writes: Vec<SegmentWrite>,
+        depth: Depth,
+    ) -> Result<(), DiskFailure> {
+        let count = writes.len();
+        for (i, write) in writes.into_iter().enumerate() {
+            let is_flushed = depth.is_flushed || i + 1 < count;
+            let written = self.write_segment(dir, write, Depth { is_flushed, ..depth }).await;
+            if dir.is_gone() {
+                // Whatever happened: nobody waits for this partition any more.
+                return Ok(());
+            }
+            written?;
+        }
+        Ok(())
+    }
+
+    async fn write_segment(
+        &self,
+        dir: &Dir,
+        write: SegmentWrite,
+        depth: Depth,
+    ) -> Result<(), DiskFailure> {
+        let SegmentWrite { segment, position, pieces, allocate, end, .. } = write;
+        let path = log_path(dir, segment);
+        let tell = |action| {
+            let path = path.clone();
+            move |error| failure(action, &path, error)
+        };
+        let file = if pieces.is_empty() {
+            // Only to be trimmed: an empty segment may have no file yet.
+            let Some(file) = self.0.files.segment(dir, segment).await? else { return Ok(()) };
+            file
+        } else {
+            self.0.files.segment_or_new(dir, segment).await?
+        };
+        if let Some(len) = allocate {
+            match file.allocate(len).await {
+                // Some file systems cannot; then space is found when it is written to.
+                Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}
+                allocated => allocated.map_err(tell("reserve space in"))?,
+            }
+        }
+        let is_empty = pieces.is_empty();
+        if !is_empty {
+            file.write_at(position, pieces).await.map_err(tell("write"))?;
+        }
+        if depth.is_trimmed && (!is_empty || file.size().await.map_err(tell("look at"))? != end) {
+            file.truncate(end).await.map_err(tell("cut"))?;
+        }
+        if depth.is_flushed {
+            file.sync_data().await.map_err(tell("flush"))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,178 @@
+//! The engine on the real kernel: start, create, append, read, stop, start again.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+
+use bytes::Bytes;
+use millrace_engine::boot::{EngineSettings, Serve, start};
+use millrace_engine::client::Client;
+use millrace_engine::group::GroupConfig;
+use millrace_engine::io::runtime::RingEnv;
+use millrace_engine::metadata::bootstrap::FEATURES_SUPPORTED;
+use millrace_engine::metadata::configs::ConfigMap;
+use millrace_engine::metadata::controller::call::NewTopic;
+use millrace_engine::metadata::controller::{
+    BrokerRules, ControllerAnswer, ControllerCall, ControllerSettings,
+};
+use millrace_engine::record::batch::BatchHeader;
+use millrace_engine::record::builder::{BatchBuilder, BatchOptions};
+use millrace_engine::shard::call::{
+    Acks, Answer, Append, AppendItem, Call, Isolation, Read, ReadItem,
+};
+use millrace_engine::topic_config::TopicConfig;
+use millrace_engine::types::{ShardId, TopicPartition};
+
+struct NoRules;
+
+impl BrokerRules for NoRules {
+    fn check(&self, _: &ConfigMap, _: bool) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn list_default(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+fn settings(log_dir: &Path, shards: ShardId) -> EngineSettings {
+    EngineSettings {
+        node_id: 1,
+        rack: None,
+        log_dir: log_dir.to_owned(),
+        shards,
+        cores: vec![None; usize::from(shards)],
+        memory_bytes: 64 << 20,
+        journal_bytes: 64 << 20,
+        is_flushed: true,
+        is_deep: true,
+        topic_defaults: Arc::new(TopicConfig::default()),
+        group: GroupConfig::default(),
+        retention_check_ms: 300_000,
+        producer_expiration_ms: 86_400_000,
+        controller: ControllerSettings {
+            node_id: 1,
+            partitions_default: 1,
+            replication_factor_default: 1,
+            delete_topic_enable: true,
+            topic_defaults: TopicConfig::default(),
+            features_supported: FEATURES_SUPPORTED.to_vec(),
+        },
+        endpoints: Vec::new(),
+        rules: || Box::new(NoRules),
+    }
+}
+
+fn batch(text: &str, bytes: usize) -> Bytes {
+    let mut builder = BatchBuilder::new(BatchOptions::default());
+    let value = text.repeat(bytes / text.len() + 1);
+    builder.push(1_000, Some(b"key"), Some(value.as_bytes()), &[]).unwrap();
+    builder.finish()
+}
+
+async fn create(client: &Client<RingEnv>, name: &str, partitions: i32) {
+    let topic = NewTopic {
+        name: name.to_owned(),
+        partitions,
+        replication_factor: 1,
+        ..NewTopic::default()
+    };
+    let call = ControllerCall::CreateTopics { topics: vec![topic], validate_only: false };
+    let Answer::Controller(Ok(ControllerAnswer::CreateTopics(results))) =
+        client.call(0, Call::Controller(call)).await
+    else {
+        panic!("the controller does not answer")
+    };
+    assert!(results.iter().all(|result| result.result.is_ok()), "{results:?}");
+}
+
+async fn append(client: &Client<RingEnv>, partition: TopicPartition, records: Bytes) -> i64 {
+    let append = Append {
+        items: vec![AppendItem { partition, records }],
+        acks: Acks::All,
+        zstd_allowed: true,
+    };
+    let answer = client.call(client.owner(partition), Call::Append(append)).await;
+    let Answer::Appended(results) = answer else { panic!("{answer:?}") };
+    results[0].as_ref().expect("the append is good").base_offset
+}
+
+async fn read(client: &Client<RingEnv>, partition: TopicPartition, offset: i64) -> Vec<u8> {
+    let item = ReadItem {
+        partition,
+        offset,
+        bytes_max: 1 << 20,
+        leader_epoch: -1,
+        last_fetched_epoch: -1,
+    };
+    let read = Read { items: vec![item], bytes_max: 1 << 20, isolation: Isolation::Uncommitted };
+    let answer = client.call(client.owner(partition), Call::Read(read)).await;
+    let Answer::Read(parts) = answer else { panic!("{answer:?}") };
+    parts[0].as_ref().expect("the read is good").records.concat()
+}
+
+fn partition(client: &Client<RingEnv>, index: i32) -> TopicPartition {
+    let image = client.image();
+    let topic = image.topics.by_name("orders").expect("the topic is there");
+    TopicPartition { topic_id: topic.id, partition: index }
+}
+
+/// Runs `work` on shard 0 of a broker, then stops it cleanly.
+fn with_broker<W, F>(dir: &Path, shards: ShardId, work: W)
+where
+    W: Fn(Client<RingEnv>) -> F + Clone + Send + 'static,
+    F: Future<Output = ()> + 'static,
+{
+    let (done, finished): (Sender<()>, _) = channel();
+    let serve = move |shard: ShardId| -> Serve<RingEnv> {
+        let (work, done) = (work.clone(), done.clone());
+        Box::new(move |client, _identity| {
+            Box::pin(async move {
+                if shard == 0 {
+                    work(client).await;
+                    done.send(()).expect("the test waits");
+                }
+            })
+        })
+    };
+    let (running, stop, _) = start(settings(dir, shards), serve).expect("the broker starts");
+    finished.recv().expect("the work ends");
+    stop.stop();
+    running.join();
+}
+
+fn scratch(name: &str) -> PathBuf {
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    drop(std::fs::remove_dir_all(&dir));
+    dir
+}
+
+#[test]
+fn what_is_appended_is_there_after_a_clean_stop() {
+    let dir = scratch("clean");
+    with_broker(&dir, 2, |client| async move {
+        create(&client, "orders", 3).await;
+        for i in 0..3 {
+            let id = partition(&client, i);
+            for n in 0..20_i64 {
+                let size = if n % 7 == 0 { 300_000 } else { 100 };
+                assert_eq!(append(&client, id, batch(&format!("{i}-{n} "), size)).await, n);
+            }
+            assert!(read(&client, id, 3).await.len() > 100);
+        }
+    });
+    assert!(dir.join(".kafka_cleanshutdown").exists());
+    with_broker(&dir, 1, |client| async move {
+        for i in 0..3 {
+            let id = partition(&client, i);
+            let mut offset = 0;
+            while offset < 20 {
+                let bytes = read(&client, id, offset).await;
+                let header = BatchHeader::parse(&bytes).expect("a batch");
+                assert_eq!(header.base_offset, offset);
+                offset = header.next_offset();
+            }
+            assert_eq!(append(&client, id, batch("more", 10)).await, 20);
+        }
+    });
+}

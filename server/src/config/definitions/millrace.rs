@@ -1,0 +1,20 @@
+//! Settings that Kafka does not have: shards, memory, journal, durability.
+
+use super::*;
+
+definitions! {
+    "millrace.shards" Int null [Between(1, 64)] High supported
+        "How many shards, that is threads, the broker runs; by default one per core it may use, at most 64.";
+    "millrace.pin.cores" List "" [Distinct] Medium supported
+        "Which cores the shards are pinned to, such as `0-3,8`, one per shard; empty takes the cores the process may use, in order.";
+    "millrace.memory.bytes" Long "536870912" [AtLeast(16_777_216)] High supported
+        "How much memory all shards together use for tails, caches and requests in flight.";
+    "millrace.journal.bytes" Long "268435456" [AtLeast(16_777_216)] Medium supported
+        "How large each shard's commit journal is on disk; written in full once, when it is created.";
+    "millrace.durability" String "fsync" [OneOf(&["fsync", "written"])] High supported
+        "What an acknowledgement means: `fsync` that the device has flushed the record, `written` that the operating system has it, which a power cut may lose.";
+    "millrace.validate.records" String "deep" [OneOf(&["headers", "deep"])] Medium supported
+        "How far produced batches are checked: `headers` stops at batch header and checksum, `deep` decompresses and reads every record, as Kafka does.";
+    "millrace.allow.plaintext.non.loopback" Boolean null [Any] High supported
+        "Whether listeners without encryption and authentication may be reachable from other machines: `true` allows it silently, `false` refuses to start, and unset allows what `listeners` says with a loud warning.";
+}

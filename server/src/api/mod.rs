@@ -1,0 +1,225 @@
+//! The APIs that are served: one table, and the way from a request's frame to its answer's.
+//!
+//! A handler is a file with `pub async fn handle(&Ctx<E>, &RequestMeta, Request) -> Response`; the
+//! table below is all that ApiVersions announces and all that is answered. Produce alone has a part that
+//! runs at once, when its frame is taken, so that batches keep the order in which they came.
+
+pub mod authorized_operations;
+mod auto_create;
+pub mod context;
+pub mod errors;
+
+pub mod api_versions;
+pub mod describe_cluster;
+pub mod describe_topic_partitions;
+pub mod fetch;
+pub mod find_coordinator;
+pub mod init_producer_id;
+pub mod list_offsets;
+pub mod metadata;
+pub mod offset_for_leader_epoch;
+pub mod produce;
+// Administration and groups.
+pub mod alter_configs;
+pub mod broker_rules;
+pub mod create_partitions;
+pub mod create_topics;
+pub mod delete_groups;
+pub mod delete_records;
+pub mod delete_topics;
+pub mod describe_configs;
+pub mod describe_groups;
+pub mod describe_log_dirs;
+pub mod describe_producers;
+pub mod describe_quorum;
+pub mod elect_leaders;
+pub mod heartbeat;
+pub mod incremental_alter_configs;
+pub mod join_group;
+pub mod leave_group;
+pub mod list_config_resources;
+pub mod list_groups;
+pub mod list_partition_reassignments;
+pub mod offset_commit;
+pub mod offset_delete;
+pub mod offset_fetch;
+pub mod sync_group;
+pub mod told;
+pub mod update_features;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use millrace_engine::codec::{DecodeError, EncodeError, Frame, Message, Reader};
+use millrace_engine::io::Env;
+
+pub use context::{Ctx, Peer, RequestMeta};
+
+use crate::protocol::frame::response_frame;
+use crate::protocol::messages::{self, ProduceRequest, Request};
+use crate::protocol::{ApiKey, HeaderError, RequestHeader};
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is answered.
+    Answer(Frame),
+    /// It wants no answer (Produce with `acks=0`).
+    Silence,
+    /// The connection is closed, for this reason.
+    Close(Refusal),
+}
+
+/// A request on its way to its outcome. It makes progress only when it is polled, except for what its
+/// beginning has done already.
+pub type Work = Pin<Box<dyn Future<Output = Outcome>>>;
+
+/// A request that costs its connection.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The header leads to no request.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// Messages of this API exist, but it is not served.
+    #[error("{0} is not served")]
+    NotServed(ApiKey),
+    /// The body is not what its header says.
+    #[error("malformed {api} request of version {version}: {cause}")]
+    Body {
+        /// The API.
+        api: ApiKey,
+        /// The version.
+        version: i16,
+        /// What is wrong.
+        cause: DecodeError,
+    },
+    /// The answer does not fit its version: a fault of this broker.
+    #[error("the answer to {api} of version {version} cannot be written: {cause}")]
+    Response {
+        /// The API.
+        api: ApiKey,
+        /// The version.
+        version: i16,
+        /// What is wrong.
+        cause: EncodeError,
+    },
+    /// A Produce request with `acks=0` failed: closing is the only way to say so.
+    #[error("a produce request with acks=0 failed: {0}")]
+    Unacknowledged(String),
+}
+
+macro_rules! served {
+    ($($module:ident $request:ident,)*) => {
+        /// The APIs that are served, by key.
+        pub const SERVED: &[ApiKey] = &[ApiKey::Produce, $(messages::$request::API),*];
+
+        fn handle<E: Env>(
+            ctx: Rc<Ctx<E>>,
+            meta: RequestMeta,
+            reader: Reader,
+        ) -> Result<Work, Refusal> {
+            let api = meta.header.api;
+            $(
+                if api == messages::$request::API {
+                    let request: messages::$request = body(&meta.header, reader)?;
+                    return Ok(Box::pin(async move {
+                        let response = $module::handle(&ctx, &meta, request).await;
+                        answer_to::<messages::$request>(&meta.header, &response)
+                    }));
+                }
+            )*
+            Err(Refusal::NotServed(api))
+        }
+    };
+}
+
+// In the order of their keys.
+served! {
+    fetch FetchRequest,
+    list_offsets ListOffsetsRequest,
+    metadata MetadataRequest,
+    offset_commit OffsetCommitRequest,
+    offset_fetch OffsetFetchRequest,
+    find_coordinator FindCoordinatorRequest,
+    join_group JoinGroupRequest,
+    heartbeat HeartbeatRequest,
+    leave_group LeaveGroupRequest,
+    sync_group SyncGroupRequest,
+    describe_groups DescribeGroupsRequest,
+    list_groups ListGroupsRequest,
+    api_versions ApiVersionsRequest,
+    create_topics CreateTopicsRequest,
+    delete_topics DeleteTopicsRequest,
+    delete_records DeleteRecordsRequest,
+    init_producer_id InitProducerIdRequest,
+    offset_for_leader_epoch OffsetForLeaderEpochRequest,
+    describe_configs DescribeConfigsRequest,
+    alter_configs AlterConfigsRequest,
+    describe_log_dirs DescribeLogDirsRequest,
+    create_partitions CreatePartitionsRequest,
+    delete_groups DeleteGroupsRequest,
+    elect_leaders ElectLeadersRequest,
+    incremental_alter_configs IncrementalAlterConfigsRequest,
+    list_partition_reassignments ListPartitionReassignmentsRequest,
+    offset_delete OffsetDeleteRequest,
+    describe_quorum DescribeQuorumRequest,
+    update_features UpdateFeaturesRequest,
+    describe_cluster DescribeClusterRequest,
+    describe_producers DescribeProducersRequest,
+    list_config_resources ListConfigResourcesRequest,
+    describe_topic_partitions DescribeTopicPartitionsRequest,
+}
+
+/// Whether the request in a frame may begin while earlier ones of its connection are not answered yet.
+/// Only Produce may, behind nothing but Produce: its batches are on their way in order when it has begun.
+#[must_use]
+pub fn is_pipelined(frame: &[u8]) -> bool {
+    frame.starts_with(&ApiKey::Produce.code().to_be_bytes())
+}
+
+/// Begins a request. Batches of a Produce request are on their way to their shards when this returns.
+///
+/// # Errors
+/// [`Refusal`], upon which the connection is to be closed.
+pub fn begin<E: Env>(ctx: &Rc<Ctx<E>>, peer: &Rc<Peer>, frame: Bytes) -> Result<Work, Refusal> {
+    let mut reader = Reader::new(frame);
+    let header = match RequestHeader::get(&mut reader) {
+        Ok(header) => header,
+        Err(HeaderError::UnknownApiVersions { correlation_id, .. }) => {
+            ctx.metrics.count_request(ApiKey::ApiVersions);
+            return api_versions::unsupported(correlation_id);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    ctx.metrics.count_request(header.api);
+    let meta = RequestMeta { header, peer: Rc::clone(peer) };
+    if meta.header.api != ApiKey::Produce {
+        return handle(Rc::clone(ctx), meta, reader);
+    }
+    let request: ProduceRequest = body(&meta.header, reader)?;
+    let work = produce::start(ctx, &meta, request);
+    Ok(Box::pin(async move {
+        match work.await {
+            Ok(Some(response)) => answer_to::<ProduceRequest>(&meta.header, &response),
+            Ok(None) => Outcome::Silence,
+            Err(refusal) => Outcome::Close(refusal),
+        }
+    }))
+}
+
+/// Reads a body. Bytes behind it are ignored, as Kafka does.
+fn body<M: Message>(header: &RequestHeader, mut reader: Reader) -> Result<M, Refusal> {
+    let refused = |cause| Refusal::Body { api: header.api, version: header.version, cause };
+    M::decode(header.version, &mut reader).map_err(refused)
+}
+
+fn answer_to<R: Request>(header: &RequestHeader, response: &R::Response) -> Outcome {
+    match response_frame(header, response) {
+        Ok(frame) => Outcome::Answer(frame),
+        Err(cause) => {
+            Outcome::Close(Refusal::Response { api: header.api, version: header.version, cause })
+        }
+    }
+}

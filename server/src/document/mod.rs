@@ -1,0 +1,3 @@
+//! The documents that are generated from the code.
+
+pub mod compatibility;

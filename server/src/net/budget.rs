@@ -1,0 +1,201 @@
+//! Bytes of requests that one shard holds at once: who wants more than is left waits, first come first
+//! served. Lives on the shard's thread.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// The bytes of one shard.
+#[derive(Debug, Clone)]
+pub struct Budget(Rc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    max: usize,
+    used: Cell<usize>,
+    waiting: RefCell<VecDeque<(u64, Waker)>>,
+    next_id: Cell<u64>,
+}
+
+impl Budget {
+    /// With `max` bytes.
+    #[must_use]
+    pub fn new(max: usize) -> Self {
+        Self(Rc::new(Inner {
+            max,
+            used: Cell::new(0),
+            waiting: RefCell::default(),
+            next_id: Cell::new(0),
+        }))
+    }
+
+    /// Bytes in use.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.0.used.get()
+    }
+
+    /// An empty share.
+    #[must_use]
+    pub fn share(&self) -> Share {
+        Share { budget: self.clone(), bytes: 0 }
+    }
+
+    /// Whoever is alone may have more than there is: a request is never too large for the budget.
+    fn has_room(&self, bytes: usize) -> bool {
+        let used = self.0.used.get();
+        used == 0 || used.saturating_add(bytes) <= self.0.max
+    }
+
+    fn wake_first(&self) {
+        if let Some((_, waker)) = self.0.waiting.borrow().front() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// What one connection has of the budget; given back when it is dropped.
+#[derive(Debug)]
+pub struct Share {
+    budget: Budget,
+    bytes: usize,
+}
+
+impl Share {
+    /// How much this is.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes more, as soon as there is room and everybody who came earlier has been served.
+    pub fn grow(&mut self, bytes: usize) -> Grow<'_> {
+        Grow { share: self, bytes, id: None }
+    }
+
+    /// Gives some back.
+    pub fn shrink(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        if bytes > 0 {
+            self.bytes -= bytes;
+            let inner = &self.budget.0;
+            inner.used.set(inner.used.get() - bytes);
+            self.budget.wake_first();
+        }
+    }
+
+    /// Moves bytes to another share of the same budget.
+    pub fn move_to(&mut self, other: &mut Self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        other.bytes += bytes;
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.shrink(self.bytes);
+    }
+}
+
+/// See [`Share::grow`].
+#[derive(Debug)]
+pub struct Grow<'a> {
+    share: &'a mut Share,
+    bytes: usize,
+    id: Option<u64>,
+}
+
+impl Future for Grow<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let inner = Rc::clone(&self.share.budget.0);
+        let mut waiting = inner.waiting.borrow_mut();
+        let is_first = waiting.front().is_none_or(|(id, _)| Some(*id) == self.id);
+        if is_first && self.share.budget.has_room(self.bytes) {
+            if self.id.take().is_some() {
+                waiting.pop_front();
+            }
+            drop(waiting);
+            inner.used.set(inner.used.get() + self.bytes);
+            self.share.bytes += self.bytes;
+            // There may be room for the next one too.
+            self.share.budget.wake_first();
+            return Poll::Ready(());
+        }
+        let waker = cx.waker().clone();
+        match self.id {
+            Some(id) => {
+                if let Some(place) = waiting.iter_mut().find(|(waiter, _)| *waiter == id) {
+                    place.1 = waker;
+                }
+            }
+            None => {
+                let id = inner.next_id.get();
+                inner.next_id.set(id + 1);
+                waiting.push_back((id, waker));
+                self.id = Some(id);
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Grow<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.share.budget.0.waiting.borrow_mut().retain(|(waiter, _)| *waiter != id);
+            self.share.budget.wake_first();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn poll(grow: &mut Grow<'_>) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        Pin::new(grow).poll(&mut cx).is_ready()
+    }
+
+    #[test]
+    fn first_come_first_served() {
+        let budget = Budget::new(100);
+        let (mut a, mut b, mut c) = (budget.share(), budget.share(), budget.share());
+        assert!(poll(&mut a.grow(80)));
+        let mut large = b.grow(50);
+        let mut small = c.grow(10);
+        assert!(!poll(&mut large));
+        assert!(!poll(&mut small), "it would fit, but it came later");
+        a.shrink(80);
+        assert!(!poll(&mut small));
+        assert!(poll(&mut large));
+        drop(large);
+        assert!(poll(&mut small));
+        drop(small);
+        assert_eq!(budget.used(), 60);
+        b.move_to(&mut c, 20);
+        drop(b);
+        assert_eq!((budget.used(), c.bytes()), (30, 30));
+        drop(c);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn giving_up_lets_the_next_one_through() {
+        let budget = Budget::new(10);
+        let (mut a, mut b, mut c) = (budget.share(), budget.share(), budget.share());
+        assert!(poll(&mut a.grow(1000)), "alone, a request may be larger than the budget");
+        let mut first = b.grow(5);
+        let mut second = c.grow(5);
+        assert!(!poll(&mut first) && !poll(&mut second));
+        drop(a);
+        drop(first);
+        assert!(poll(&mut second));
+    }
+}

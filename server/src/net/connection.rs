@@ -1,0 +1,214 @@
+//! One connection on the ring: one side receives and begins requests, the other drives them and sends
+//! their answers, a third sees whether anything moves at all.
+//!
+//! Back-pressure goes from the socket that is not read to the client: while a request waits for its
+//! turn or for memory nothing is received, and while answers cannot be sent none is made.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::net::Shutdown;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
+
+use millrace_engine::io::Env;
+use millrace_engine::io::ring::Stream;
+use millrace_engine::io::runtime::RingEnv;
+use millrace_engine::types::Nanos;
+
+use super::budget::{Budget, Share};
+use super::event::{Event, either};
+use super::faults::Ending;
+use super::session::{Next, Session};
+use crate::api::{self, Ctx, Peer};
+use crate::limits::{MEMORY_WAIT_MS, SEND_BYTES};
+
+/// A connection that is being served.
+pub struct Connection {
+    ctx: Rc<Ctx<RingEnv>>,
+    stream: Stream,
+    peer: Rc<Peer>,
+    session: RefCell<Session>,
+    /// Memory of the requests in flight.
+    in_flight: RefCell<Share>,
+    /// An answer is complete: there is room for requests.
+    moved: Event,
+    /// When bytes last went in or out.
+    last_progress: Cell<Nanos>,
+    is_sending: Cell<bool>,
+}
+
+impl Connection {
+    /// A connection that has just been accepted.
+    #[must_use]
+    pub fn new(ctx: Rc<Ctx<RingEnv>>, stream: Stream, peer: Rc<Peer>, budget: &Budget) -> Self {
+        let session = RefCell::new(Session::new(ctx.config.network.request_bytes_max));
+        let last_progress = Cell::new(ctx.client.env().now());
+        Self {
+            ctx,
+            stream,
+            peer,
+            session,
+            in_flight: RefCell::new(budget.share()),
+            moved: Event::default(),
+            last_progress,
+            is_sending: Cell::new(false),
+        }
+    }
+
+    /// Serves until either side ends it.
+    pub async fn run(&self, partial: Share) -> Ending {
+        let transfer = either(self.receive(partial), self.send());
+        let ending = either(transfer, self.watch_idleness()).await;
+        if !matches!(ending, Ending::Io(_)) {
+            // A peer that is faster is no error.
+            drop(self.stream.shutdown(Shutdown::Both));
+        }
+        ending
+    }
+
+    fn now(&self) -> Nanos {
+        self.ctx.client.env().now()
+    }
+
+    /// Receives and begins requests. `partial` is the memory of the frame that is being received.
+    async fn receive(&self, mut partial: Share) -> Ending {
+        loop {
+            match self.receive_step(&mut partial).await {
+                Ok(()) => {}
+                Err(Ending::Closed) => {
+                    let is_cut = self.session.borrow().has_partial_frame();
+                    // What was asked before is still answered.
+                    while !self.session.borrow().is_quiet() || self.is_sending.get() {
+                        self.moved.wait().await;
+                    }
+                    return if is_cut { Ending::Truncated } else { Ending::Closed };
+                }
+                Err(ending) => return ending,
+            }
+        }
+    }
+
+    async fn receive_step(&self, partial: &mut Share) -> Result<(), Ending> {
+        let next = self.session.borrow_mut().step()?;
+        match next {
+            Next::Begin { frame, is_pipelined } => {
+                if self.ctx.client.is_stopping() {
+                    return Err(Ending::Stopping);
+                }
+                let bytes = frame.len();
+                self.hold(partial, bytes).await?;
+                partial.move_to(&mut self.in_flight.borrow_mut(), bytes);
+                partial.shrink(usize::MAX);
+                let work = api::begin(&self.ctx, &self.peer, frame)?;
+                self.session.borrow_mut().push(work, bytes, is_pipelined);
+            }
+            Next::Wait => self.moved.wait().await,
+            Next::Receive => {
+                let received = self.stream.recv().await?;
+                self.note_received(received.len())?;
+                self.session.borrow_mut().receive(&received);
+            }
+            Next::ReceiveDirect { capacity } => {
+                self.hold(partial, capacity).await?;
+                let (memory, len_min) = self.session.borrow_mut().lend(capacity);
+                let (memory, count) = self.stream.recv_into(memory, len_min).await?;
+                self.session.borrow_mut().take_back(memory);
+                self.note_received(count)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn note_received(&self, count: usize) -> Result<(), Ending> {
+        if count == 0 {
+            return Err(Ending::Closed);
+        }
+        self.last_progress.set(self.now());
+        self.ctx.metrics.count_received(count);
+        Ok(())
+    }
+
+    /// Waits until a share has at least so many bytes.
+    async fn hold(&self, share: &mut Share, bytes: usize) -> Result<(), Ending> {
+        let missing = bytes.saturating_sub(share.bytes());
+        if missing == 0 {
+            return Ok(());
+        }
+        let mut grow = share.grow(missing);
+        // Nearly always there is room, and no timer is needed.
+        let is_done = poll_fn(|cx| {
+            let is_ready = Pin::new(&mut grow).poll(cx).is_ready();
+            Poll::Ready(is_ready)
+        })
+        .await;
+        if is_done {
+            return Ok(());
+        }
+        let deadline = self.now().plus_ms(MEMORY_WAIT_MS);
+        let grown = async {
+            grow.await;
+            Ok(())
+        };
+        let late = async {
+            self.ctx.client.env().sleep_until(deadline).await;
+            Err(Ending::NoMemory)
+        };
+        either(grown, late).await
+    }
+
+    /// Drives requests and sends their answers, several at once if they are there.
+    async fn send(&self) -> Ending {
+        loop {
+            let answers =
+                poll_fn(|cx| self.session.borrow_mut().poll_answers(cx, SEND_BYTES)).await;
+            self.in_flight.borrow_mut().shrink(answers.released);
+            self.is_sending.set(true);
+            self.moved.raise();
+            if !answers.parts.is_empty() {
+                self.last_progress.set(self.now());
+                if let Err(error) = self.stream.send(answers.parts).await {
+                    return Ending::Io(error);
+                }
+                self.last_progress.set(self.now());
+                self.ctx.metrics.count_sent(answers.bytes);
+            }
+            self.is_sending.set(false);
+            self.moved.raise();
+            if let Some(refusal) = answers.refusal {
+                return Ending::Refused(refusal);
+            }
+        }
+    }
+
+    /// Waits for a time far away: the timer is looked at only when it is due, not whenever this
+    /// connection's task is woken. One task polls this as long as it lives, so its waker stays good.
+    async fn sleep_until(&self, deadline: Nanos) {
+        let mut sleep = pin!(self.ctx.client.env().sleep_until(deadline));
+        let mut is_armed = false;
+        poll_fn(|cx| {
+            if is_armed && self.now() < deadline {
+                return Poll::Pending;
+            }
+            is_armed = true;
+            sleep.as_mut().poll(cx)
+        })
+        .await;
+    }
+
+    /// Ends when neither side has moved a byte for too long, unless the client waits for this broker.
+    async fn watch_idleness(&self) -> Ending {
+        let Some(idle_ms) = self.ctx.config.network.idle_ms_max else {
+            return std::future::pending().await;
+        };
+        loop {
+            self.sleep_until(self.last_progress.get().plus_ms(idle_ms)).await;
+            let is_working = !self.session.borrow().is_quiet() && !self.is_sending.get();
+            if is_working {
+                self.last_progress.set(self.now());
+            } else if self.now().ms_since(self.last_progress.get()) >= idle_ms {
+                return Ending::Idle(idle_ms);
+            }
+        }
+    }
+}

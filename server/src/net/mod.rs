@@ -1,0 +1,8 @@
+//! Connections with clients: listening, frames, order, back-pressure.
+
+pub mod budget;
+pub mod connection;
+pub mod event;
+pub mod faults;
+pub mod listener;
+pub mod session;

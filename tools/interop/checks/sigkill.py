@@ -1,0 +1,253 @@
+"""Stopping and killing: what was acknowledged is there again, once, in order."""
+
+import os
+import random
+import threading
+import time
+
+from check import FRESH, check, expect
+from target import BRISK
+from . import confluent
+from .files import every_segment
+from .ledger import Ledger, value
+
+TOPIC = "ledger"
+PARTITIONS = 4
+GROUP = "ledger-readers"
+# Apache Kafka takes seconds to start; the stand-in only has to prove the check itself.
+CYCLES = {"millrace": 25, "kafka": 8}
+PATIENT = {"log_level": 2, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200,
+           "socket.timeout.ms": 10_000}
+
+
+class Producer(threading.Thread):
+    """One idempotent producer that lives through every kill, and numbers what it sends."""
+
+    def __init__(self, bootstrap, ledger, seed):
+        super().__init__(daemon=True)
+        from confluent_kafka import Producer as Client
+        self.client = Client({"bootstrap.servers": bootstrap, "enable.idempotence": True, "acks": "all",
+                              "message.timeout.ms": 600_000, "linger.ms": 2, "retry.backoff.ms": 20,
+                              "retry.backoff.max.ms": 200, "queue.buffering.max.messages": 20_000,
+                              "compression.type": "lz4", **PATIENT})
+        self.ledger, self.random, self.done = ledger, random.Random(seed), threading.Event()
+
+    def run(self):
+        try:
+            while not self.done.is_set():
+                self.burst(10)
+                self.client.poll(0.005)
+        except Exception as error:
+            self.ledger.problem(f"producer: {error}")
+
+    def burst(self, count):
+        for _ in range(count):
+            partition = self.random.randrange(PARTITIONS)
+            number = self.ledger.take(partition)
+            padding = self.random.randbytes(self.random.choice((0, 100, 1000, 4000)))
+            data = value(partition, number, padding)
+            while True:
+                try:
+                    self.client.produce(TOPIC, data, partition=partition, on_delivery=(
+                        lambda error, message, number=number: self.ledger.delivered(error, message, number)))
+                    break
+                except BufferError:
+                    self.client.poll(0.1)
+
+    def finish(self):
+        """Stops sending, and waits until everything sent is acknowledged."""
+        self.done.set()
+        self.join(60)
+        left = self.client.flush(90)
+        expect(left == 0, f"{left} records are not acknowledged 90 s after the last kill")
+
+
+class Reader(threading.Thread):
+    """A member of a group, which notes what it saw and which of its commits were acknowledged."""
+
+    def __init__(self, context, ledger):
+        super().__init__(daemon=True)
+        self.client = confluent.consumer(context, GROUP, **PATIENT, **{
+            "session.timeout.ms": 6000, "auto.offset.reset": "error"})
+        self.ledger, self.done, self.saw = ledger, threading.Event(), 0
+        self.wanted = {}
+
+    def run(self):
+        self.client.subscribe([TOPIC], on_assign=self.begin)
+        try:
+            while not self.done.is_set():
+                self.turn()
+        except Exception as error:
+            self.ledger.problem(f"consumer: {error!r}")
+        finally:
+            self.client.close()
+
+    def begin(self, client, partitions):
+        """Goes on at the commit; a commit that fell behind what was acknowledged is a loss."""
+        from confluent_kafka import KafkaException
+        try:
+            found = client.committed(partitions, timeout=10)
+        except KafkaException:
+            found = partitions
+        for each in found:
+            known = self.ledger.commits.get(each.partition)
+            if known is not None and 0 <= each.offset < known:
+                self.ledger.problem(f"commit of {each.partition} was acknowledged at {known}, is {each.offset}")
+            each.offset = each.offset if each.offset >= 0 else self.wanted.get(each.partition, 0)
+        client.assign(found)
+
+    def turn(self):
+        from confluent_kafka import KafkaException, TopicPartition
+        messages = self.client.consume(500, timeout=0.2)
+        for message in messages:
+            if message.error():
+                if "OUT_OF_RANGE" in message.error().name() or message.error().fatal():
+                    self.ledger.problem(f"consumer: {message.error()}")
+                continue
+            self.ledger.saw(message)
+            self.saw += 1
+            self.wanted[message.partition()] = message.offset() + 1
+        if not messages or not self.wanted:
+            return
+        mine = {each.partition for each in self.client.assignment()}
+        offsets = [TopicPartition(TOPIC, p, o) for p, o in self.wanted.items() if p in mine]
+        try:
+            done = self.client.commit(offsets=offsets, asynchronous=False) if offsets else []
+        except KafkaException:
+            return
+        for each in done:
+            if each.error is None:
+                before = self.ledger.commits.get(each.partition, 0)
+                self.ledger.commits[each.partition] = max(before, each.offset)
+
+    def finish(self):
+        self.done.set()
+        self.join(30)
+        expect(not self.is_alive(), "the consumer did not close within 30 s")
+
+
+def read_all(context, ledger):
+    """Reads every partition from its beginning to its end and judges it."""
+    from confluent_kafka import TopicPartition
+    reader = confluent.consumer(context, "ledger-judge", **{"enable.partition.eof": True})
+    reader.assign([TopicPartition(TOPIC, p, 0) for p in range(PARTITIONS)])
+    found, at_end, deadline = [[] for _ in range(PARTITIONS)], set(), time.monotonic() + 90
+    while len(at_end) < PARTITIONS:
+        expect(time.monotonic() < deadline, "reading everything took more than 90 s")
+        for message in reader.consume(1000, timeout=0.5):
+            if not message.error():
+                found[message.partition()].append((message.offset(), message.value()))
+            elif message.error().name() == "_PARTITION_EOF":
+                at_end.add(message.partition())
+            else:
+                expect(message.error().retriable(), f"reading back: {message.error()}")
+    reader.close()
+    return sum(ledger.judge(partition, records) for partition, records in enumerate(found))
+
+
+def committed(context, ledger):
+    from confluent_kafka import TopicPartition
+    asker = confluent.consumer(context, GROUP)
+    found = asker.committed([TopicPartition(TOPIC, p) for p in range(PARTITIONS)], timeout=20)
+    asker.close()
+    for each in found:
+        known = ledger.commits.get(each.partition, 0)
+        if each.offset < known:
+            ledger.problem(f"commit of {each.partition} was acknowledged at {known}, is {each.offset}")
+
+
+def kill_and_start(broker, ledger, chance, cycles):
+    """Kills at random moments; the answer is the longest start, in seconds, and the records each life acknowledged."""
+    longest, lives = 0, []
+    for cycle in range(cycles):
+        before = sum(map(len, ledger.acked))
+        # Some lives are cut before the client is back, most after it has made progress.
+        if cycle % 4 or broker.name == "kafka":
+            deadline = time.monotonic() + 60
+            while sum(map(len, ledger.acked)) == before and not ledger.problems:
+                expect(time.monotonic() < deadline, f"cycle {cycle}: nothing acknowledged 60 s after the start")
+                time.sleep(0.01)
+        time.sleep(chance.uniform(0.1, 1.5))
+        expect(broker.alive(), f"cycle {cycle}: the broker died by itself:\n{broker.log_tail()}")
+        broker.kill()
+        lives.append(sum(map(len, ledger.acked)) - before)
+        began = time.monotonic()
+        broker.start()
+        longest = max(longest, time.monotonic() - began)
+    return longest, lives
+
+
+@check("SIGKILL: 25 times under an idempotent producer and a group; then every segment is dumped",
+       needs=("venv", "jars"), stage=FRESH, seconds=420, quick=False)
+def kills(context):
+    seed = int(os.environ.get("MILLRACE_SEED", time.time_ns() % 1_000_000))
+    context.note(f"MILLRACE_SEED={seed}")
+    chance, ledger = random.Random(seed), Ledger(PARTITIONS)
+    broker = context.broker = context.fresh({**BRISK, "log.segment.bytes": "1048576"})
+    with broker:
+        confluent.create(context, TOPIC, PARTITIONS)
+        producer, reader = Producer(broker.bootstrap, ledger, seed), Reader(context, ledger)
+        producer.start()
+        reader.start()
+        longest, lives = kill_and_start(broker, ledger, chance, CYCLES[broker.name])
+        time.sleep(1)
+        producer.finish()
+        time.sleep(1)
+        reader.finish()
+        total = read_all(context, ledger)
+        committed(context, ledger)
+        code = broker.stop()
+    context.note(f"{len(lives)} kills, {total} records, {min(lives)} to {max(lives)} acknowledged in a life, "
+                 f"{reader.saw} seen on the way, commits at {sorted(ledger.commits.values())}, "
+                 f"longest start {longest:.2f} s")
+    expect(not ledger.problems, "; ".join(ledger.problems))
+    expect(total == sum(ledger.sent), f"{sum(ledger.sent)} records were sent and acknowledged, {total} are there")
+    # A test in which nothing happened between the kills proves nothing.
+    busy = sum(life > 0 for life in lives)
+    expect(busy >= len(lives) * 2 // 3, f"only {busy} of {len(lives)} lives acknowledged anything")
+    expect(len(ledger.commits) == PARTITIONS and reader.saw, f"commits: {ledger.commits}")
+    expect(code in (0, 143), f"SIGTERM after it all: exit code {code}\n{broker.log_tail()}")
+    files, records = every_segment(broker.data)
+    context.note(f"dump-log: {files} segments, {records} records")
+
+
+@check("restart: topics, configuration, records, groups and commits are kept", needs=("venv",), stage=FRESH,
+       seconds=120)
+def kept(context):
+    from confluent_kafka import TopicCollection, TopicPartition
+    from confluent_kafka.admin import ConfigResource, ResourceType
+    broker = context.broker = context.fresh(BRISK)
+    resource = ConfigResource(ResourceType.TOPIC, "kept")
+    with broker:
+        confluent.create(context, "kept", 3, {"retention.ms": "86400000"})
+        confluent.create(context, "deleted", 1)
+        confluent.produce(context, "kept", [(n % 3, str(n)) for n in range(3000)])
+        client = confluent.admin(context)
+        confluent.settle(client.delete_topics(["deleted"]))
+        reader = confluent.consumer(context, "kept-group")
+        reader.subscribe(["kept"])
+        confluent.read(reader, 3000)
+        reader.commit(asynchronous=False)
+        reader.close()
+        before = client.describe_topics(TopicCollection(["kept"]))["kept"].result(20)
+        cluster = client.describe_cluster().result(20).cluster_id
+        for way in ("stop", "kill"):
+            getattr(broker, way)()
+            broker.start()
+            client = confluent.admin(context)
+            confluent.until(lambda: "kept" in client.list_topics(timeout=10).topics, f"{way}: the topic is gone")
+            after = client.describe_topics(TopicCollection(["kept"]))["kept"].result(20)
+            expect(str(after.topic_id) == str(before.topic_id), f"{way}: the topic id changed")
+            expect(client.describe_cluster().result(20).cluster_id == cluster, f"{way}: the cluster id changed")
+            expect("deleted" not in client.list_topics(timeout=10).topics, f"{way}: a deleted topic is back")
+            values = client.describe_configs([resource])[resource].result(20)
+            expect(values["retention.ms"].value == "86400000", f"{way}: the topic's configuration is gone")
+            reader = confluent.consumer(context, "kept-group")
+            found = reader.committed([TopicPartition("kept", p) for p in range(3)], timeout=20)
+            expect([each.offset for each in found] == [1000] * 3, f"{way}: commits are {found}")
+            reader.assign([TopicPartition("kept", p, 0) for p in range(3)])
+            numbers = sorted(int(message.value()) for message in confluent.read(reader, 3000))
+            reader.close()
+            expect(numbers == list(range(3000)), f"{way}: the records are not those sent")
+            listed = [group.group_id for group in client.list_consumer_groups().result(20).valid]
+            expect("kept-group" in listed, f"{way}: the group is gone")

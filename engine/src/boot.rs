@@ -9,6 +9,7 @@ mod inherit;
 pub mod lock;
 mod start;
 mod stop;
+mod stray;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,10 +73,12 @@ pub struct Identity {
     pub directory_id: Uuid,
 }
 
-/// Stops the broker, from any thread.
+/// What concerns all shards at once, from any thread: the broker's stop, and its disk's failure.
 #[derive(Clone)]
 pub struct Stop {
     flag: Arc<AtomicBool>,
+    /// Whether the log directory failed, on whichever shard.
+    failed: Arc<AtomicBool>,
     wakes: Vec<Arc<dyn Wake>>,
 }
 
@@ -83,7 +86,7 @@ impl Stop {
     /// Stops through these shards' wakers.
     #[must_use]
     pub fn new(wakes: Vec<Arc<dyn Wake>>) -> Self {
-        Self { flag: Arc::default(), wakes }
+        Self { flag: Arc::default(), failed: Arc::default(), wakes }
     }
 
     /// Begins a clean stop.
@@ -94,10 +97,24 @@ impl Stop {
         }
     }
 
-    /// The flag that says so.
+    /// Whether a stop has begun.
     #[must_use]
-    pub fn flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.flag)
+    pub fn is_stopping(&self) -> bool {
+        self.flag.load(Ordering::SeqCst)
+    }
+
+    /// The log directory failed on one shard: no shard may acknowledge anything from now on.
+    pub fn fail(&self) {
+        self.failed.store(true, Ordering::SeqCst);
+        for wake in &self.wakes {
+            wake.wake();
+        }
+    }
+
+    /// Whether the log directory failed.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
     }
 }
 

@@ -7,10 +7,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use crate::boot::Identity;
+use crate::boot::{Identity, Stop};
 use crate::io::Env;
 use crate::io::lane::LaneSender;
 use crate::machine::Token;
@@ -18,7 +17,7 @@ use crate::metadata::Image;
 use crate::metadata::placement::shard_of;
 use crate::shard::Inheritance;
 use crate::shard::call::{Answer, Call, ReplyTo};
-use crate::shard::event::Event;
+use crate::shard::event::{DiskFailure, Event};
 use crate::types::{Nanos, ShardId, TopicPartition};
 
 /// What goes over a lane.
@@ -87,7 +86,8 @@ struct Inner<E: Env> {
     lanes: RefCell<Vec<Option<Lane>>>,
     image: RefCell<Arc<Image>>,
     stats: Cell<ClientStats>,
-    stop: Arc<AtomicBool>,
+    stop: Stop,
+    has_told_failure: Cell<bool>,
     may_serve: Cell<bool>,
 }
 
@@ -107,7 +107,7 @@ impl<E: Env> Client<E> {
         env: E,
         shard: ShardId,
         lanes: Vec<Option<LaneSender<Message>>>,
-        stop: Arc<AtomicBool>,
+        stop: Stop,
     ) -> Self {
         let shards = ShardId::try_from(lanes.len()).expect("there are fewer than 65,536 shards");
         let lane = |sender| Lane { sender, overflow: VecDeque::new(), is_dirty: false };
@@ -122,6 +122,7 @@ impl<E: Env> Client<E> {
             image: RefCell::default(),
             stats: Cell::default(),
             stop,
+            has_told_failure: Cell::new(false),
             may_serve: Cell::new(false),
         }))
     }
@@ -165,7 +166,7 @@ impl<E: Env> Client<E> {
     /// Whether the broker is stopping.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.0.stop.load(Ordering::SeqCst)
+        self.0.stop.is_stopping()
     }
 
     /// Asks a shard. The call is on its way when this returns: calls are taken up in the order in
@@ -228,6 +229,24 @@ impl<E: Env> Client<E> {
             self.send(shard, Message::Serve);
         }
         self.0.env.notify();
+    }
+
+    /// The log directory failed here: all shards are told.
+    pub(crate) fn fail(&self, failure: &DiskFailure) {
+        tracing::debug!(shard = self.0.shard, %failure, "all shards stop acknowledging");
+        self.0.has_told_failure.set(true);
+        self.0.stop.fail();
+    }
+
+    /// The log directory's failure on another shard, once.
+    pub(crate) fn failure_elsewhere(&self) -> Option<DiskFailure> {
+        let is_new = self.0.stop.has_failed() && !self.0.has_told_failure.replace(true);
+        is_new.then(|| DiskFailure {
+            action: "use",
+            path: "the log directory".to_owned(),
+            reason: "it failed on another shard".to_owned(),
+            is_full: false,
+        })
     }
 
     pub(crate) fn may_serve(&self) -> bool {

@@ -64,7 +64,11 @@ impl<E: Env> Driver<E> {
             }
         }
         self.stop().await;
-        Stopped { is_clean: self.shard.is_clean(), ends: self.shard.ends() }
+        Stopped {
+            is_clean: self.shard.is_clean(),
+            ends: self.shard.ends(),
+            starts: self.shard.log_starts(),
+        }
     }
 
     /// The time now.
@@ -90,6 +94,9 @@ impl<E: Env> Driver<E> {
                     self.shard.on_event(now, event, &mut self.effects);
                 }
             }
+        }
+        if let Some(failure) = self.client.failure_elsewhere() {
+            self.shard.on_event(now, Event::JobFailed(failure), &mut self.effects);
         }
         if self.shard.next_deadline() <= now.now {
             self.shard.on_event(now, Event::Tick, &mut self.effects);
@@ -119,6 +126,7 @@ impl<E: Env> Driver<E> {
             Effect::Offline(failure) => {
                 tracing::error!(%failure, "THE LOG DIRECTORY IS OFFLINE: nothing is acknowledged any \
                     more; find the cause, then restart the broker");
+                self.client.fail(&failure);
             }
             Effect::Run(job) => {
                 let (jobs, client) = (self.jobs.clone(), self.client.clone());
@@ -144,14 +152,21 @@ impl<E: Env> Driver<E> {
 
     /// Everything that was taken up becomes durable, then every partition's files are completed.
     async fn stop(&mut self) {
+        // What was under way may end in more to write: a deletion in tombstones of group offsets.
+        const ROUNDS_MAX: usize = 8;
         self.shard.close();
         self.settle().await;
-        let now = self.now();
-        self.shard.flush_all(&mut self.effects);
-        self.shard.end_turn(now, &mut self.effects);
-        self.settle().await;
-        self.shard.seal_all(&mut self.effects);
-        self.settle().await;
+        for _ in 0..ROUNDS_MAX {
+            let now = self.now();
+            self.shard.flush_all(&mut self.effects);
+            self.shard.end_turn(now, &mut self.effects);
+            self.settle().await;
+            self.shard.seal_all(&mut self.effects);
+            self.settle().await;
+            if self.shard.is_clean() {
+                return;
+            }
+        }
     }
 
     /// Takes turns until no job that the shard waits for is running. Jobs that wait for a deadline

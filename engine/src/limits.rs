@@ -26,14 +26,22 @@ pub const JOURNAL_ENTRY_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Undurable bytes of one partition from which on a commit writes them straight to the segment
 /// instead of the journal. Bytes.
-pub const DIRECT_APPEND_BYTES: u64 = 256 * 1024;
+pub const DIRECT_APPEND_BYTES: u64 = 1024 * 1024;
 
 /// Bytes of one partition that only the journal holds, from which on its tail is written to the
 /// segment. Bytes.
-pub const FLUSH_BYTES: u64 = 1024 * 1024;
+pub const FLUSH_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Tails that hold nothing new for so long are written to their segments and let go. Milliseconds.
 pub const IDLE_MS: u64 = 5_000;
+
+/// Most calls that wait for a group coordinator to be loaded; more are told to come again. Calls.
+pub const LOADING_CALLS_MAX: usize = 10_000;
+
+/// Tails that are written at once to relieve the journal, usually and when it is nearly full. Partitions.
+pub const RELIEF_FLUSHES: usize = 8;
+/// See [`RELIEF_FLUSHES`].
+pub const RELIEF_FLUSHES_MAX: usize = 64;
 
 /// Spare memory that a shard without anything in memory keeps for its next burst. Bytes.
 pub const IDLE_SPARE_BYTES: usize = 4 * 1024 * 1024;

@@ -76,7 +76,8 @@ impl Uuid {
     /// reserved, and the text form must not begin with `-`.
     #[must_use]
     pub fn from_random(random: u128) -> Option<Self> {
-        let versioned = (random & !(0xf_u128 << 76) & !(0x3_u128 << 62)) | (0x4 << 76) | (0x2 << 62);
+        let versioned =
+            (random & !(0xf_u128 << 76) & !(0x3_u128 << 62)) | (0x4 << 76) | (0x2 << 62);
         let id = Self(versioned);
         (versioned > 99 && !id.to_string().starts_with('-')).then_some(id)
     }
@@ -158,7 +159,9 @@ mod tests {
     #[test]
     fn random_ids_are_version_4_and_never_start_with_a_dash() {
         for i in 0..200_u128 {
-            if let Some(id) = Uuid::from_random(i.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834)) {
+            if let Some(id) =
+                Uuid::from_random(i.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834))
+            {
                 assert_eq!((id.0 >> 76) & 15, 4);
                 assert!(!id.to_string().starts_with('-'));
             }

@@ -66,7 +66,7 @@ fn settings(log_dir: &Path, shards: ShardId) -> EngineSettings {
 fn batch(text: &str, bytes: usize) -> Bytes {
     let mut builder = BatchBuilder::new(BatchOptions::default());
     let value = text.repeat(bytes / text.len() + 1);
-    builder.push(1_000, Some(b"key"), Some(value.as_bytes()), &[]).unwrap();
+    builder.push(1_000, Some(b"key"), Some(value.as_bytes()), &[]).expect("it fits");
     builder.finish()
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::{EngineSettings, Identity};
 use crate::io::{DirEntry, Env};
 use crate::job::DirectIo;
+use crate::job::checkpoints::read_log_starts;
 use crate::job::journal_file::{parse_journal_name, read_journal};
 use crate::journal::format::FormatError;
 use crate::journal::plan::FileId;
@@ -25,7 +26,6 @@ use crate::types::{NodeId, Offset, ShardId, Uuid};
 /// Largest small file that is read at the start. Bytes.
 const SMALL_FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
 const META_PROPERTIES: &str = "meta.properties";
-const LOG_STARTS: &str = "log-start-offset-checkpoint";
 /// Offsets below which everything is in segments.
 pub(super) const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 /// The marker of a clean stop.
@@ -115,7 +115,7 @@ pub(super) async fn inherit<E: Env>(
         env.sync_dir(&settings.log_dir).await.map_err(io_error)?;
     }
     remove_leftovers(env, &entries);
-    let log_starts = offsets(env, settings, &entries, LOG_STARTS).await?;
+    let log_starts = read_log_starts(env, &settings.log_dir).await?;
     let recovery_points = offsets(env, settings, &entries, RECOVERY_POINTS).await?;
     let journals = journals(env, settings, &entries).await?;
     let common = Inheritance {
@@ -260,14 +260,15 @@ async fn offsets<E: Env>(
     let bytes = read_small(env, &path).await?;
     let text = String::from_utf8(bytes).map_err(|error| malformed(error.to_string()))?;
     let offsets = parse_offsets(&text).map_err(|error| malformed(error.to_string()))?;
-    let starts = offsets.into_iter().map(|o| ((Arc::from(o.topic.as_str()), o.partition), o.offset));
+    let starts =
+        offsets.into_iter().map(|o| ((Arc::from(o.topic.as_str()), o.partition), o.offset));
     Ok(starts.collect())
 }
 
-async fn read_small<E: Env>(env: &E, path: &PathBuf) -> Result<Vec<u8>, BootError> {
+async fn read_small<E: Env>(env: &E, path: &Path) -> Result<Vec<u8>, BootError> {
     env.read_small(path, SMALL_FILE_BYTES_MAX)
         .await
-        .map_err(|source| BootError::Io { path: path.clone(), source })
+        .map_err(|source| BootError::Io { path: path.to_owned(), source })
 }
 
 /// Directories of deleted partitions that the last run had no time to remove.

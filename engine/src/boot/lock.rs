@@ -39,7 +39,9 @@ fn remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied => {
             "give this user read and write permission for it, or set log.dirs to another directory"
         }
-        io::ErrorKind::ReadOnlyFilesystem => "set log.dirs to a directory on a writable file system",
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "set log.dirs to a directory on a writable file system"
+        }
         io::ErrorKind::StorageFull => "make room on its file system",
         _ => "check log.dirs",
     }

@@ -20,13 +20,13 @@ use crate::io::{Env, Wake};
 use crate::job::{JobSettings, Jobs};
 use crate::limits::LANE_MESSAGES_MAX;
 use crate::metadata::bootstrap::{self, Beginning};
-use crate::metadata::controller::{Controller, ControllerAnswer, ControllerCall};
 use crate::metadata::controller::call::Registration;
+use crate::metadata::controller::{Controller, ControllerAnswer, ControllerCall};
 use crate::metadata::loader::Loader;
 use crate::metadata::quorum_state::QuorumState;
 use crate::metadata::snapshot::SnapshotId;
-use crate::partition::{Partition, Recovered};
 use crate::partition::admit::Now;
+use crate::partition::{Partition, Recovered};
 use crate::shard::call::{Answer, Call};
 use crate::shard::controller_host::{ControllerHost, METADATA_PARTITION};
 use crate::shard::event::{DiskFailure, Event, Job, Open};
@@ -87,7 +87,8 @@ impl Running {
     /// Waits until the broker has stopped, and completes the log directory if the stop was clean.
     pub fn join(self) {
         self.runtime.join();
-        super::stop::complete(&self.settings, self.stopped.try_iter().collect());
+        let stopped: Vec<_> = self.stopped.try_iter().collect();
+        super::stop::complete(&self.settings, &stopped);
     }
 }
 
@@ -162,7 +163,7 @@ pub async fn run_shard<E: Env>(
     report: &Sender<Result<Identity, BootError>>,
 ) -> Result<Stopped, BootError> {
     let Wiring { shard, senders, receivers } = wiring;
-    let client = Client::new(env.clone(), shard, senders, stop.flag());
+    let client = Client::new(env.clone(), shard, senders, stop);
     let jobs_for = |inheritance: &Inheritance| {
         let settings = JobSettings {
             shard,
@@ -189,6 +190,7 @@ pub async fn run_shard<E: Env>(
     let own = inherited.by_shard.pop().unwrap_or_default();
     let jobs = jobs_for(&own);
     let (log, beginning) = open_metadata(&env, &settings, &jobs, &mut inherited).await?;
+    super::stray::put_aside(&env, &settings, &beginning.image).await?;
     let mut core = Shard::new(settings.shard_settings(0), Arc::clone(env.pool()), own);
     let controller = Controller::new(
         settings.controller.clone(),
@@ -256,7 +258,8 @@ async fn open_metadata<E: Env>(
         topic: Arc::from(METADATA_TOPIC),
         dir: Arc::clone(&dir),
         config: Arc::clone(&config),
-        leader_epoch: 0,
+        // The epoch that follows is known when the log has been read.
+        leader_epoch: -1,
         redo: std::mem::take(&mut inherited.metadata_redo),
         log_start_offset: None,
     };
@@ -268,15 +271,18 @@ async fn open_metadata<E: Env>(
     let beginning = bootstrap::begin_epoch(&loaded, state, settings.node_id, now_ms)
         .map_err(|error| BootError::Metadata(error.to_string()))?;
     if is_new {
-        let snapshot = bootstrap::snapshot(now_ms)
-            .map_err(|error| BootError::Metadata(error.to_string()))?;
+        let snapshot =
+            bootstrap::snapshot(now_ms).map_err(|error| BootError::Metadata(error.to_string()))?;
         write(env, &dir.join(SnapshotId::BOOTSTRAP.file_name()), snapshot).await?;
     }
     let state = Bytes::from(beginning.quorum_state.clone());
     write(env, &dir.join(QUORUM_STATE), state).await?;
     let topic = Arc::from(METADATA_TOPIC);
+    let epoch = beginning.epoch;
     let log =
-        Partition::new(METADATA_PARTITION, topic, dir, config, beginning.epoch, *recovered);
+        Partition::new(METADATA_PARTITION, topic, Arc::clone(&dir), config, epoch, *recovered);
+    let text = log.epochs.to_text().into();
+    jobs.run(Job::WriteEpochs { dir, text }, &|_| {}).await;
     Ok((log, beginning))
 }
 
@@ -392,7 +398,9 @@ async fn retire_journals<E: Env>(
         tracing::info!(is_whole, "recovered after an unclean stop");
     }
     if !is_whole {
-        tracing::error!("some partitions could not be opened: the journals of the last run are kept");
+        tracing::error!(
+            "some partitions could not be opened: the journals of the last run are kept"
+        );
         return;
     }
     for path in &inherited.old_journals {

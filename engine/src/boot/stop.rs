@@ -7,42 +7,50 @@ use std::sync::Arc;
 
 use super::EngineSettings;
 use super::inherit::{CLEAN_SHUTDOWN, RECOVERY_POINTS};
-use crate::log::checkpoint::{PartitionOffset, format_clean_shutdown, format_offsets};
+use crate::log::checkpoint::{
+    LOG_START_OFFSETS, PartitionOffset, format_clean_shutdown, format_offsets,
+};
 use crate::types::Offset;
+
+/// Topic, partition and offset.
+pub type NamedOffset = (Arc<str>, i32, Offset);
 
 /// How one shard ended.
 #[derive(Debug, Default)]
 pub struct Stopped {
     /// Whether every partition's content is in its segments.
     pub is_clean: bool,
-    /// Topic, partition and end offset.
-    pub ends: Vec<(Arc<str>, i32, Offset)>,
+    /// End offsets.
+    pub ends: Vec<NamedOffset>,
+    /// Log start offsets, where no segment's name tells them.
+    pub starts: Vec<NamedOffset>,
 }
 
 /// Writes the checkpoints, and the marker if every shard ended clean. The shards have ended, so this is
 /// ordinary blocking I/O.
-pub(super) fn complete(settings: &EngineSettings, shards: Vec<Stopped>) {
+pub(super) fn complete(settings: &EngineSettings, shards: &[Stopped]) {
     let is_clean =
         shards.len() == usize::from(settings.shards) && shards.iter().all(|shard| shard.is_clean);
     if !is_clean {
         tracing::warn!("the stop was not clean: the next start recovers from the journal");
         return;
     }
-    let offsets: Vec<_> = shards
-        .into_iter()
-        .flat_map(|shard| shard.ends)
-        .map(|(topic, partition, offset)| PartitionOffset {
-            topic: topic.to_string(),
-            partition,
-            offset,
-        })
-        .collect();
-    let text = format_offsets(&offsets);
-    let marker = format_clean_shutdown(-1);
-    let written = [RECOVERY_POINTS, "replication-offset-checkpoint"]
-        .into_iter()
-        .try_for_each(|name| replace(&settings.log_dir, name, &text))
-        .and_then(|()| replace(&settings.log_dir, CLEAN_SHUTDOWN, &marker));
+    let text = |offsets: fn(&Stopped) -> &Vec<NamedOffset>| {
+        let entries = shards.iter().flat_map(offsets).map(|(topic, partition, offset)| {
+            PartitionOffset { topic: topic.to_string(), partition: *partition, offset: *offset }
+        });
+        format_offsets(&entries.collect::<Vec<_>>())
+    };
+    let ends = text(|shard| &shard.ends);
+    let starts = text(|shard| &shard.starts);
+    let files = [
+        (RECOVERY_POINTS, &ends),
+        ("replication-offset-checkpoint", &ends),
+        (LOG_START_OFFSETS, &starts),
+        (CLEAN_SHUTDOWN, &format_clean_shutdown(-1)),
+    ];
+    let written =
+        files.into_iter().try_for_each(|(name, text)| replace(&settings.log_dir, name, text));
     match written {
         Ok(()) => tracing::info!("stopped: every partition is complete on disk"),
         Err(error) => tracing::warn!(%error, "the marker of a clean stop could not be written"),

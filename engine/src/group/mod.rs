@@ -252,6 +252,12 @@ impl GroupMachine {
         }
     }
 
+    /// Every topic with offsets: its name and the id that was given with them, zero if none was.
+    #[must_use]
+    pub fn topics(&self) -> std::collections::BTreeSet<(String, crate::types::TopicId)> {
+        self.offsets.topics()
+    }
+
     /// Drops the offsets of topics that were deleted. A zero id matches any topic of the name.
     pub fn topics_deleted(
         &mut self,

@@ -1,6 +1,6 @@
 //! Committed offsets: what was written, and what of it is durable and may be read.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::call::{
@@ -212,6 +212,12 @@ impl OffsetStore {
         let keys = doomed.map(|(topic, partition, _)| (group_id.clone(), topic.clone(), partition));
         // The names were written before, so they can be written again.
         keys.filter_map(|key| change(key, None, wall_ms).ok()).collect()
+    }
+
+    /// Every topic with offsets, by name and the id that was given with them.
+    pub(super) fn topics(&self) -> BTreeSet<(String, TopicId)> {
+        let all = self.groups.keys().flat_map(|group_id| self.latest(group_id));
+        all.map(|(topic, _, value)| (topic.to_string(), value.topic_id)).collect()
     }
 
     /// Forgets the offsets of deleted topics.

@@ -2,7 +2,10 @@
 
 use super::dirs::{DirEnd, DirUse};
 use super::gate::Entering;
-use super::{Jobs, checkpoints, commit, flush, journal_file, open, read, read_log, remove, seal, search};
+use super::write::Depth;
+use super::{
+    Jobs, checkpoints, commit, flush, journal_file, open, read, read_log, remove, seal, search,
+};
 use crate::io::Env;
 use crate::shard::event::{DiskFailure, Event, Job};
 
@@ -17,7 +20,6 @@ pub struct Accepted {
 enum Place {
     None,
     Dir(DirUse),
-    Dirs(Vec<DirUse>),
     End(DirEnd),
     Epochs(DirUse, Entering, u64),
     LogStarts(Entering, u64),
@@ -47,9 +49,6 @@ impl<E: Env> Jobs<E> {
     pub fn accept(&self, job: Job) -> Accepted {
         let dirs = &self.0.dirs;
         let place = match &job {
-            Job::Commit(commit) => {
-                Place::Dirs(commit.direct.iter().map(|direct| dirs.enter(&direct.dir)).collect())
-            }
             Job::Seal { dir, seal } => {
                 let dir = dirs.enter(dir);
                 self.0.indexes.sealed(&dir, seal);
@@ -62,7 +61,7 @@ impl<E: Env> Jobs<E> {
             | Job::ReadLog { dir, .. } => Place::Dir(dirs.enter(dir)),
             Job::Open(open) => Place::Dir(dirs.enter(&open.dir)),
             Job::Remove { dir, .. } => Place::End(dirs.end(dir)),
-            Job::CreateJournalFile(_) => Place::None,
+            Job::Commit(_) | Job::CreateJournalFile(_) => Place::None,
             Job::WriteEpochs { dir, .. } => {
                 let dir = dirs.enter(dir);
                 let wish = dir.epochs_wish.get() + 1;
@@ -84,11 +83,10 @@ impl<E: Env> Jobs<E> {
     pub async fn run_accepted(&self, accepted: Accepted, emit: &dyn Fn(Event)) {
         let Accepted { job, place, _running: running } = accepted;
         let event = match (job, place) {
-            (Job::Commit(commit), Place::Dirs(dirs)) => {
-                Some(commit::commit(self, commit, dirs).await)
-            }
-            (Job::Flush { partition, writes, is_trimmed, .. }, Place::Dir(dir)) => {
-                Some(flush::flush(self, &dir, partition, writes, is_trimmed).await)
+            (Job::Commit(commit), _) => Some(Event::Committed(commit::commit(self, commit).await)),
+            (Job::Flush { partition, writes, is_trimmed, is_flushed, .. }, Place::Dir(dir)) => {
+                let depth = Depth { is_flushed, is_trimmed };
+                Some(flush::flush(self, &dir, partition, writes, depth).await)
             }
             (Job::Seal { seal, .. }, Place::Dir(dir)) => {
                 unless_gone(&dir, seal::seal(self, &dir, seal).await)
@@ -110,7 +108,8 @@ impl<E: Env> Jobs<E> {
                 remove::retire(self, dir, &segments, at, running).await.err().map(Event::JobFailed)
             }
             (Job::Remove { at, .. }, Place::End(end)) => {
-                remove::remove(self, end, at, running).await.err().map(Event::JobFailed)
+                remove::remove(self, end, at, running, emit).await;
+                None
             }
             (Job::CreateJournalFile(file), _) => {
                 let result = journal_file::create(self, file).await;

@@ -6,10 +6,8 @@ pub const OPEN_FILES_MAX: usize = 2_000;
 pub const OPENS_AT_ONCE: usize = 16;
 /// Cold reads, searches and log reads at once. Jobs.
 pub const READS_AT_ONCE: usize = 64;
-/// Writes outside of commits (flushes, seals) at once. Jobs.
+/// Writes to segments (appends, flushes, seals) at once. Jobs.
 pub const WRITES_AT_ONCE: usize = 64;
-/// Partitions that one commit writes straight to segments at once. Writes.
-pub const DIRECT_AT_ONCE: usize = 64;
 /// Memory for indexes of sealed segments. Bytes.
 pub const INDEX_CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// Largest index file that is believed (Kafka's `segment.index.bytes` is 10 MiB by default). Bytes.

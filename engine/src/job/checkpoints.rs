@@ -1,8 +1,6 @@
-//! Small files of partitions and of the log directory, written while the broker runs and when it
-//! stops.
+//! Checkpoints that are written while the broker runs: leader epochs and log start offsets.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,16 +12,13 @@ use super::gate::Entering;
 use super::seal::replace;
 use super::{Jobs, damage, failure, found};
 use crate::io::Env;
-use crate::log::checkpoint::{
-    CLEAN_SHUTDOWN, HIGH_WATERMARKS, LOG_START_OFFSETS, PartitionOffset, RECOVERY_POINTS,
-    format_clean_shutdown, format_offsets, parse_offsets,
-};
+use crate::log::checkpoint::{LOG_START_OFFSETS, PartitionOffset, format_offsets, parse_offsets};
 use crate::partition::epochs;
 use crate::shard::event::DiskFailure;
 use crate::types::{Offset, ShardId};
 
 /// Log start offsets as one shard knows them: Kafka has one file for all, which several shards cannot
-/// write at once. At a clean stop [`write_at_stop`] writes that one and removes these.
+/// write at once.
 const LOG_STARTS_OF_SHARD: &str = "millrace-log-start-offsets-";
 
 /// Offsets by topic name and partition.
@@ -89,17 +84,6 @@ pub async fn read_log_starts<E: Env>(
     Ok(starts)
 }
 
-/// Offsets below which the last run had flushed everything.
-///
-/// # Errors
-/// If the file cannot be read, or is not what its name says.
-pub async fn read_recovery_points<E: Env>(
-    env: &E,
-    log_dir: &Path,
-) -> Result<OffsetsByName, DiskFailure> {
-    read_offsets(env, log_dir, RECOVERY_POINTS).await
-}
-
 async fn read_offsets<E: Env>(
     env: &E,
     log_dir: &Path,
@@ -113,74 +97,4 @@ async fn read_offsets<E: Env>(
     let text = String::from_utf8_lossy(&content);
     let offsets = parse_offsets(&text).map_err(|error| damage("read", &path, error.to_string()))?;
     Ok(offsets.into_iter().map(|o| ((Arc::from(o.topic), o.partition), o.offset)).collect())
-}
-
-/// The offsets of one partition at a clean stop.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartitionAtStop {
-    /// Topic name.
-    pub topic: Arc<str>,
-    /// Partition index.
-    pub partition: i32,
-    /// First offset, where it lies above the base of the first segment.
-    pub log_start_offset: Option<Offset>,
-    /// High watermark.
-    pub high_watermark: Offset,
-    /// Behind the last record; everything before is flushed.
-    pub log_end_offset: Offset,
-}
-
-/// Writes what the next start, of this broker or of Apache Kafka, wants to find after a clean stop:
-/// the three checkpoints, and last the marker itself. Every file of every partition is complete by
-/// then. `partitions` are those of all shards.
-///
-/// # Errors
-/// If a file cannot be written; the stop is not clean then.
-pub async fn write_at_stop<E: Env>(
-    env: &E,
-    log_dir: &Path,
-    partitions: &[PartitionAtStop],
-    broker_epoch: i64,
-) -> Result<(), DiskFailure> {
-    let offsets = |of: &dyn Fn(&PartitionAtStop) -> Option<Offset>| {
-        let entry = |partition: &PartitionAtStop| {
-            let (topic, index) = (partition.topic.to_string(), partition.partition);
-            Some(PartitionOffset { topic, partition: index, offset: of(partition)? })
-        };
-        format_offsets(&partitions.iter().filter_map(entry).collect::<Vec<_>>())
-    };
-    let texts = [
-        (RECOVERY_POINTS, offsets(&|partition| Some(partition.log_end_offset))),
-        (HIGH_WATERMARKS, offsets(&|partition| Some(partition.high_watermark))),
-        (LOG_START_OFFSETS, offsets(&|partition| partition.log_start_offset)),
-    ];
-    for (name, text) in texts {
-        write(env, &log_dir.join(name), text).await?;
-    }
-    let entries = env.list_dir(log_dir).await;
-    for entry in entries.map_err(|error| failure("list", log_dir, error))? {
-        if shard_of_log_starts(&entry.name).is_some() {
-            let removed = env.remove_file(&entry.path).await;
-            removed.map_err(|error| failure("remove", &entry.path, error))?;
-        }
-    }
-    write(env, &log_dir.join(CLEAN_SHUTDOWN), format_clean_shutdown(broker_epoch)).await
-}
-
-/// Removes the marker of a clean stop, durably, and says whether there was one: from then on a stop
-/// is unclean until it is finished.
-///
-/// # Errors
-/// If it cannot be removed.
-pub async fn take_clean_marker<E: Env>(env: &E, log_dir: &Path) -> io::Result<bool> {
-    if found(env.remove_file(&log_dir.join(CLEAN_SHUTDOWN)).await)?.is_none() {
-        return Ok(false);
-    }
-    env.sync_dir(log_dir).await?;
-    Ok(true)
-}
-
-async fn write<E: Env>(env: &E, path: &Path, text: String) -> Result<(), DiskFailure> {
-    let written = env.write_small(path, Bytes::from(text)).await;
-    written.map_err(|error| failure("write", path, error))
 }

@@ -87,7 +87,10 @@ impl<E: Env> Files<E> {
         // behind a hole could not be told from damage.
         let others = self.open.borrow().range(Key::Segment(dir.id, 0)..=Key::Segment(dir.id, base));
         for other in others {
-            other.sync_data().await.map_err(|error| failure("flush segments of", &dir.path, error))?;
+            other
+                .sync_data()
+                .await
+                .map_err(|error| failure("flush segments of", &dir.path, error))?;
         }
         let created = self.env.open(&path, OpenMode::CreateNew).await;
         let file = created.map_err(|error| failure("create", &path, error))?;

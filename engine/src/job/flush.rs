@@ -1,5 +1,4 @@
-//! Writes tails to their segments. Always flushed, whatever the durability: the journal forgets what
-//! the segments hold.
+//! Writes tails to their segments.
 
 use super::Jobs;
 use super::dirs::DirUse;
@@ -15,11 +14,10 @@ pub(super) async fn flush<E: Env>(
     dir: &DirUse,
     partition: TopicPartition,
     writes: Vec<SegmentWrite>,
-    is_trimmed: bool,
+    depth: Depth,
 ) -> Event {
     let permit = jobs.0.writes.enter().await;
     let written: Vec<Written> = writes.iter().map(Written::from).collect();
-    let depth = Depth { is_flushed: true, is_trimmed };
     let result = jobs.write_segments(dir, writes, depth).await;
     drop(permit);
     Event::Flushed { partition, written, result }

@@ -71,10 +71,8 @@ impl<E: Env> Jobs<E> {
             return Ok(index);
         }
         let loaded = match self.index_files(dir, base).await? {
-            Some((offsets, times)) => {
-                SealedIndex::load(base, &offsets, &times, bytes, Offset::MAX)
-                    .map_err(|error| error.to_string())
-            }
+            Some((offsets, times)) => SealedIndex::load(base, &offsets, &times, bytes, Offset::MAX)
+                .map_err(|error| error.to_string()),
             None => Err("a file is missing".to_owned()),
         };
         let index = match loaded {

@@ -89,10 +89,8 @@ pub(super) async fn create<E: Env>(jobs: &Jobs<E>, file: FileId) -> Result<(), D
         Ok(Some(_)) => return Err(damage("create", &path, "there is a journal file of this name")),
         Err(error) => return Err(failure("create", &path, error)),
     }
-    let temporary = jobs.settings().log_dir.join(format!(
-        "{}.tmp",
-        journal_name(jobs.settings().shard, file)
-    ));
+    let temporary =
+        jobs.settings().log_dir.join(format!("{}.tmp", journal_name(jobs.settings().shard, file)));
     let filled = fill(env, &temporary).await;
     if let Err(error) = filled {
         drop(env.remove_file(&temporary).await);

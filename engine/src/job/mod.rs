@@ -14,7 +14,6 @@ mod files;
 mod flush;
 mod gate;
 mod indexes;
-mod join;
 pub mod journal_file;
 mod log_state;
 mod lru;
@@ -148,8 +147,7 @@ impl<E: Env> Jobs<E> {
 
 /// What a job's failure to read, write or rename something is told as.
 fn failure(action: &'static str, path: &Path, error: io::Error) -> DiskFailure {
-    let is_full =
-        matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
     let path = path.display().to_string();
     DiskFailure { action, path, reason: error.to_string(), is_full }
 }

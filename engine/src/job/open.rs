@@ -13,12 +13,12 @@ use crate::io::Env;
 use crate::log::checkpoint::{
     PARTITION_METADATA, format_partition_metadata, parse_partition_metadata,
 };
-use crate::log::files::{FileKind, FileState, LogFile};
+use crate::log::files::{DirectoryUse, FileKind, FileState, LogFile, renamed_directory};
 use crate::partition::Recovered;
 use crate::partition::admit::index_rules;
 use crate::partition::epochs::{self, Epochs};
 use crate::shard::event::{DiskFailure, Open};
-use crate::types::{Offset, TopicId};
+use crate::types::{Offset, TopicId, Uuid};
 
 /// What stands in a partition's directory.
 #[derive(Debug, Default)]
@@ -43,19 +43,21 @@ pub(super) async fn open<E: Env>(
     let permit = jobs.0.opens.enter().await;
     let recovered = open_dir(jobs, dir, open).await;
     drop(permit);
-    if let Err(failure) = &recovered {
-        tracing::error!(%failure, "a partition could not be recovered");
-    }
     recovered
 }
 
-async fn open_dir<E: Env>(
-    jobs: &Jobs<E>,
-    dir: &Dir,
-    open: Open,
-) -> Result<Recovered, DiskFailure> {
+async fn open_dir<E: Env>(jobs: &Jobs<E>, dir: &Dir, open: Open) -> Result<Recovered, DiskFailure> {
+    let wanted = open.partition.topic_id;
     let listed = found(jobs.env().list_dir(&dir.path).await);
-    let listed = listed.map_err(|error| failure("list", &dir.path, error))?;
+    let mut listed = listed.map_err(|error| failure("list", &dir.path, error))?;
+    let mut stored = None;
+    if listed.is_some() {
+        stored = topic_id_of(jobs, dir).await?;
+        if let Some(other) = stored.filter(|stored| *stored != wanted) {
+            put_aside(jobs, dir, &open, other).await?;
+            (listed, stored) = (None, None);
+        }
+    }
     let is_new = listed.is_none();
     let listing = match listed {
         Some(entries) => classify(dir, entries.into_iter().map(|entry| entry.name))?,
@@ -65,7 +67,10 @@ async fn open_dir<E: Env>(
             Listing::default()
         }
     };
-    check_topic_id(jobs, dir, &open).await?;
+    if stored.is_none() {
+        let text = Bytes::from(format_partition_metadata(wanted));
+        replace(jobs, &dir.path.join(PARTITION_METADATA), text).await?;
+    }
     remove_leftovers(jobs, dir, &listing).await?;
     let stored = read_epochs(jobs, dir).await?;
     let name = (std::sync::Arc::clone(&open.topic), open.partition.partition);
@@ -94,7 +99,9 @@ async fn open_dir<E: Env>(
     state.producers.expire(jobs.env().wall_ms(), jobs.settings().producer_expiration_ms);
     state.epochs.truncate_end(end);
     state.epochs.truncate_start(log_start_offset);
-    state.epochs.assign(open.leader_epoch, end);
+    if state.epochs.latest().is_none_or(|latest| latest.epoch < open.leader_epoch) {
+        state.epochs.assign(open.leader_epoch, end);
+    }
     if stored.as_ref() != Some(&state.epochs) {
         let text = Bytes::from(state.epochs.to_text());
         replace(jobs, &dir.path.join(epochs::FILE_NAME), text).await?;
@@ -106,10 +113,7 @@ async fn open_dir<E: Env>(
 }
 
 /// Sorts out what the names in a directory say.
-fn classify(
-    dir: &Dir,
-    names: impl Iterator<Item = String>,
-) -> Result<Listing, DiskFailure> {
+fn classify(dir: &Dir, names: impl Iterator<Item = String>) -> Result<Listing, DiskFailure> {
     let mut listing = Listing::default();
     for name in names {
         let Some(file) = LogFile::parse(&name) else {
@@ -140,30 +144,36 @@ fn classify(
     Ok(listing)
 }
 
-/// The directory must be that of this topic, not of another of the same name.
-async fn check_topic_id<E: Env>(
-    jobs: &Jobs<E>,
-    dir: &Dir,
-    open: &Open,
-) -> Result<(), DiskFailure> {
-    let wanted: TopicId = open.partition.topic_id;
+/// The topic that a directory belongs to, if it says so.
+async fn topic_id_of<E: Env>(jobs: &Jobs<E>, dir: &Dir) -> Result<Option<TopicId>, DiskFailure> {
     let path = dir.path.join(PARTITION_METADATA);
     let read = found(jobs.env().read_small(&path, SMALL_FILE_BYTES_MAX).await);
     let Some(content) = read.map_err(|error| failure("read", &path, error))? else {
-        let text = format_partition_metadata(wanted);
-        return replace(jobs, &path, Bytes::from(text)).await;
+        return Ok(None);
     };
-    let text = String::from_utf8_lossy(&content);
-    let stored = parse_partition_metadata(&text)
-        .map_err(|error| damage("open", &path, error.to_string()))?;
-    if stored == wanted {
-        return Ok(());
-    }
-    let reason = format!(
-        "the directory belongs to another topic of this name: it has topic id {stored}, the metadata \
-         say {wanted}. Move the directory away if its records are not wanted"
-    );
-    Err(damage("open", &path, reason))
+    let stored = parse_partition_metadata(&String::from_utf8_lossy(&content));
+    stored.map(Some).map_err(|error| damage("open", &path, error.to_string()))
+}
+
+/// Puts a directory aside that another topic of the same name has left: it was deleted, and the
+/// last run ended before its directory had another name.
+async fn put_aside<E: Env>(
+    jobs: &Jobs<E>,
+    dir: &Dir,
+    open: &Open,
+    stored: TopicId,
+) -> Result<(), DiskFailure> {
+    let unique = Uuid(u128::from(jobs.env().random()) << 64 | u128::from(jobs.env().random()));
+    let (topic, partition) = (&open.topic, open.partition.partition);
+    let name = renamed_directory(topic, partition, DirectoryUse::Stray, unique);
+    let target = dir.path.with_file_name(name);
+    tracing::warn!(directory = %dir.path.display(), renamed = %target.display(), topic_id = %stored,
+        "a directory belongs to an earlier topic of its name: it is put aside and may be removed");
+    let renamed = jobs.env().rename(&dir.path, &target).await;
+    renamed.map_err(|error| failure("rename", &dir.path, error))?;
+    let parent = target.parent().unwrap_or(&target);
+    let synced = jobs.env().sync_dir(parent).await;
+    synced.map_err(|error| failure("flush directory", parent, error))
 }
 
 /// Removes what nobody will use any more.

@@ -113,12 +113,7 @@ async fn find_run<F: File>(
 
 /// Whether another read operation is made for one more batch up to `end`: not for the last bit of
 /// what was asked for, which the next read will begin with anyway.
-fn is_worth_reading<F: File>(
-    reader: &SegmentReader<F>,
-    end: u64,
-    run: &Run,
-    budget: u64,
-) -> bool {
+fn is_worth_reading<F: File>(reader: &SegmentReader<F>, end: u64, run: &Run, budget: u64) -> bool {
     let is_at_hand = end <= reader.available();
     let left = budget.saturating_sub(run.end - run.begin);
     is_at_hand || (left >= READ_BYTES_MAX as u64 / 4 && end <= reader.to())

@@ -23,13 +23,13 @@ impl<F: File> FoundSegment<F> {
     ) -> Result<Option<&'r Redo>, DiskFailure> {
         loop {
             self.scan(state).await?;
-            let Some(next) = redo.iter().find(|item| item.position + length(item) > self.end) else {
+            let Some(next) = redo.iter().find(|item| item.position + length(item) > self.end)
+            else {
                 return Ok(None);
             };
             // An earlier item may end what a later one has begun before.
-            let fits = |item: &&Redo| {
-                item.position <= self.end && item.position + length(item) > self.end
-            };
+            let fits =
+                |item: &&Redo| item.position <= self.end && item.position + length(item) > self.end;
             let Some(item) = redo.iter().find(fits) else { return Ok(Some(next)) };
             self.patch(item, state)?;
         }

@@ -7,10 +7,10 @@ use super::accept::Running;
 use super::dirs::{DirEnd, DirUse};
 use super::{Jobs, failure, found};
 use crate::io::Env;
-use crate::log::files::{DirectoryUse, FileKind, FileState, LogFile, PartitionDirectory};
 use crate::log::files::renamed_directory;
+use crate::log::files::{DirectoryUse, FileKind, FileState, LogFile, PartitionDirectory};
 use crate::log::segment::SealedSegment;
-use crate::shard::event::DiskFailure;
+use crate::shard::event::{DiskFailure, Event};
 use crate::types::{Nanos, Uuid};
 
 /// Deletes the files of segments.
@@ -38,10 +38,11 @@ pub(super) async fn retire<E: Env>(
             }
         }
         jobs.0.indexes.forget(&dir, segment.base_offset);
-    }
-    match jobs.env().sync_dir(&dir.path).await {
-        Err(_) if dir.is_gone() => return Ok(()),
-        synced => synced.map_err(|error| failure("flush directory", &dir.path, error))?,
+        // Each before the next, so that a crash cannot leave an older one and take a newer one away.
+        match jobs.env().sync_dir(&dir.path).await {
+            Err(_) if dir.is_gone() => return Ok(()),
+            synced => synced.map_err(|error| failure("flush directory", &dir.path, error))?,
+        }
     }
     // Who only waits keeps neither the broker nor a removal of the directory from going on.
     let path = std::sync::Arc::clone(&dir.path);
@@ -64,13 +65,31 @@ pub(super) async fn retire<E: Env>(
     Ok(())
 }
 
-/// Deletes a partition's directory.
+/// Deletes a partition's directory. Tells when its name is free.
 pub(super) async fn remove<E: Env>(
     jobs: &Jobs<E>,
     end: DirEnd,
     at: Nanos,
     running: Running,
-) -> Result<(), DiskFailure> {
+    emit: &dyn Fn(Event),
+) {
+    let renamed = put_aside(jobs, &end).await;
+    drop(end);
+    let (target, result) = match renamed {
+        Ok(target) => (target, Ok(())),
+        Err(failure) => (None, Err(failure)),
+    };
+    emit(Event::Removed(result));
+    drop(running);
+    let Some(target) = target else { return };
+    jobs.env().sleep_until(at).await;
+    if let Err(error) = found(jobs.env().remove_dir(&target).await) {
+        tracing::warn!(path = %target.display(), %error, "a deleted partition's directory stays");
+    }
+}
+
+/// Gives a directory another name, durably; none if there is no directory.
+async fn put_aside<E: Env>(jobs: &Jobs<E>, end: &DirEnd) -> Result<Option<PathBuf>, DiskFailure> {
     end.drained().await;
     let dir = end.dir();
     jobs.0.files.forget_dir(dir);
@@ -81,18 +100,12 @@ pub(super) async fn remove<E: Env>(
     // Even after a failure: the next partition of this name finds out itself.
     end.free();
     if renamed.map_err(|error| failure("rename", &dir.path, error))?.is_none() {
-        return Ok(());
+        return Ok(None);
     }
     let parent = target.parent().unwrap_or(&target);
     let synced = jobs.env().sync_dir(parent).await;
     synced.map_err(|error| failure("flush directory", parent, error))?;
-    drop(end);
-    drop(running);
-    jobs.env().sleep_until(at).await;
-    if let Err(error) = found(jobs.env().remove_dir(&target).await) {
-        tracing::warn!(path = %target.display(), %error, "a deleted partition's directory stays");
-    }
-    Ok(())
+    Ok(Some(target))
 }
 
 /// What a directory is called until it is removed.

@@ -50,8 +50,10 @@ impl<F: File> FoundSegment<F> {
                 if reach - self.end <= UNFLUSHED_BYTES_MAX {
                     return Ok(());
                 }
-                format!("valid records from offset {base_offset} on reach {reach}: that is more \
-                    than one write")
+                format!(
+                    "valid records from offset {base_offset} on reach {reach}: that is more \
+                    than one write"
+                )
             }
         };
         let reason = format!(

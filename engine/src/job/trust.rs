@@ -37,8 +37,7 @@ impl<E: Env> Jobs<E> {
             return Ok(None);
         };
         let Some(rest) = self.rest(dir, &file, base, &index, bytes).await? else { return Ok(None) };
-        let is_joined =
-            rest.next_offset == next_base || (gaps && rest.next_offset < next_base);
+        let is_joined = rest.next_offset == next_base || (gaps && rest.next_offset < next_base);
         let max_timestamp = index.largest().timestamp;
         let is_complete = is_joined && rest.max_timestamp <= max_timestamp;
         Ok(is_complete.then_some(SealedSegment {
@@ -76,8 +75,7 @@ impl<E: Env> Jobs<E> {
         let mut found = FoundSegment::new(base, rules, false, path, Some(file)).await?;
         found.next_offset = rest.next_offset;
         found.end = bytes;
-        found.index =
-            SegmentIndex::resume(base, rules, (offsets, times), bytes - rest.begin, None);
+        found.index = SegmentIndex::resume(base, rules, (offsets, times), bytes - rest.begin, None);
         found.max_timestamp = max_timestamp;
         found.first_timestamp = first_timestamp;
         Ok(Some(found))

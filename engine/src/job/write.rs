@@ -27,13 +27,13 @@ impl<E: Env> Jobs<E> {
     ) -> Result<(), DiskFailure> {
         let count = writes.len();
         for (i, write) in writes.into_iter().enumerate() {
-            let is_flushed = depth.is_flushed || i + 1 < count;
-            let written = self.write_segment(dir, write, Depth { is_flushed, ..depth }).await;
             if dir.is_gone() {
-                // Whatever happened: nobody waits for this partition any more.
+                // Nobody waits for this partition any more.
                 return Ok(());
             }
-            written?;
+            let is_flushed = depth.is_flushed || i + 1 < count;
+            let written = self.write_segment(dir, write, Depth { is_flushed, ..depth }).await;
+            written.or_else(|failure| if dir.is_gone() { Ok(()) } else { Err(failure) })?;
         }
         Ok(())
     }

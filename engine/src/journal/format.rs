@@ -76,7 +76,9 @@ pub enum FormatError {
     #[error("there is no valid superblock")]
     NoSuperblock,
     /// Written by a newer version.
-    #[error("the journal has format version {found}, this build reads up to {FORMAT_VERSION}: start the newer version that wrote it")]
+    #[error(
+        "the journal has format version {found}, this build reads up to {FORMAT_VERSION}: start the newer version that wrote it"
+    )]
     Newer {
         /// The file's version.
         found: u32,

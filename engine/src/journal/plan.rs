@@ -34,6 +34,17 @@ struct Active {
 /// What a partition still needs of the journal: newest first offset *behind* its entries in each file.
 type Debts = VecDeque<(u64, Offset)>;
 
+/// How near a journal is to having no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pressure {
+    /// Less than five eighths of what is allowed are in use.
+    None,
+    /// More than that.
+    Some,
+    /// More than seven eighths, or no more files can be had.
+    High,
+}
+
 /// The state of a shard's journal.
 #[derive(Debug)]
 pub struct Journal {
@@ -55,12 +66,7 @@ impl Journal {
     /// A journal that may have up to `files_max` files and begins with file sequence `next_sequence`.
     /// New files get numbers from `next_file` on.
     #[must_use]
-    pub fn new(
-        shard: ShardId,
-        files_max: usize,
-        next_sequence: u64,
-        next_file: FileId,
-    ) -> Self {
+    pub fn new(shard: ShardId, files_max: usize, next_sequence: u64, next_file: FileId) -> Self {
         Self {
             next_file,
             shard,
@@ -136,7 +142,13 @@ impl Journal {
         self.next_sequence += 1;
         let position = BLOCK_BYTES as u64 + bytes;
         self.active = Some(Active { file, sequence, position, entries: 1 });
-        Some(Place { file, position: 0, file_sequence: sequence, entry_sequence: 0, begins_file: true })
+        Some(Place {
+            file,
+            position: 0,
+            file_sequence: sequence,
+            entry_sequence: 0,
+            begins_file: true,
+        })
     }
 
     /// An entry of file `sequence` holds bytes of `partition` up to `end`, which its segment does not.
@@ -180,12 +192,18 @@ impl Journal {
         }
     }
 
-    /// Whether it is time to write tails to their segments so that files become free: half of what is
-    /// allowed is in use, or no more files can be had.
+    /// Whether it is time to write tails to their segments so that files become free.
     #[must_use]
-    pub fn is_pressed(&self) -> bool {
+    pub fn pressure(&self) -> Pressure {
+        let used = self.full.len() * 8;
         let is_at_end = self.free.is_empty() && self.files >= self.files_max;
-        !self.full.is_empty() && (is_at_end || self.full.len() * 2 >= self.files_max)
+        if self.full.is_empty() || (!is_at_end && used < self.files_max * 5) {
+            Pressure::None
+        } else if is_at_end || used >= self.files_max * 7 {
+            Pressure::High
+        } else {
+            Pressure::Some
+        }
     }
 
     /// Who needs the oldest full file, at most `count` of them.

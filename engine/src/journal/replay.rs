@@ -49,7 +49,9 @@ pub fn read_file(file: &Bytes) -> Result<FileContent, FormatError> {
             break;
         }
         let Ok(payload_bytes) = usize::try_from(header.payload_bytes) else { break };
-        let Some(payload) = rest.get(payload_at..).and_then(|p| p.get(..payload_bytes)) else { break };
+        let Some(payload) = rest.get(payload_at..).and_then(|p| p.get(..payload_bytes)) else {
+            break;
+        };
         if crc32c::crc32c(payload) != header.payload_crc {
             break;
         }

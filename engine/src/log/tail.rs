@@ -49,7 +49,13 @@ impl Tail {
     #[must_use]
     pub fn new(end: u64, stub: Bytes) -> Self {
         assert_eq!(align_down(end) + stub.len() as u64, end, "the stub is the last partial block");
-        Self { chunks: VecDeque::new(), chunks_start: align_down(end), end, marks: VecDeque::new(), stub }
+        Self {
+            chunks: VecDeque::new(),
+            chunks_start: align_down(end),
+            end,
+            marks: VecDeque::new(),
+            stub,
+        }
     }
 
     /// Position behind the last byte.
@@ -310,6 +316,9 @@ mod tests {
         let (position, pieces) = tail.pieces(200_000, 200_010);
         assert_eq!(position, align_down(200_000));
         let written = pieces[0].to_vec();
-        assert_eq!(written[..200_010 - position as usize], bytes_at(position, 200_010 - position as usize));
+        assert_eq!(
+            written[..200_010 - position as usize],
+            bytes_at(position, 200_010 - position as usize)
+        );
     }
 }

@@ -125,7 +125,8 @@ impl<W> Partition<W> {
     /// # Panics
     /// If it is not a whole batch.
     pub fn append_own(&mut self, pool: &Arc<Pool>, now: Now, batch: &Bytes) -> Admitted {
-        let (head, body) = batch.split_first_chunk::<HEADER_BYTES>().expect("a built batch is whole");
+        let (head, body) =
+            batch.split_first_chunk::<HEADER_BYTES>().expect("a built batch is whole");
         let mut header = BatchHeader::parse(head).expect("a built batch has a valid header");
         assert_eq!(header.size_bytes(), batch.len());
         let base_offset = self.push(pool, now, &mut header, &mut head.clone(), body);
@@ -175,7 +176,8 @@ impl<W> Partition<W> {
             _ => 0,
         };
         let is_old = age_ms > self.config.segment_ms;
-        let offset_delta = self.offsets.end() + i64::from(header.last_offset_delta) - active.base_offset;
+        let offset_delta =
+            self.offsets.end() + i64::from(header.last_offset_delta) - active.base_offset;
         if is_full || is_old || active.index.is_full() || offset_delta > i64::from(i32::MAX) {
             let snapshot = producer_snapshot::encode(&self.producers.snapshot()).into();
             self.active_mut().snapshot_at_end = Some(snapshot);

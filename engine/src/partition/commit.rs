@@ -2,7 +2,7 @@
 
 use super::Partition;
 use super::producer_snapshot;
-use crate::limits::DIRECT_APPEND_BYTES;
+use crate::limits::{DIRECT_APPEND_BYTES, JOURNAL_ENTRY_BYTES_MAX};
 use crate::log::segment::OpenSegment;
 use crate::memory::{Piece, align_up};
 use crate::types::Offset;
@@ -40,11 +40,11 @@ pub struct JournalRange {
 /// How the undurable bytes of a partition become durable.
 #[derive(Debug)]
 pub enum CommitPart {
-    /// Through the journal.
+    /// Through the journal, with those of other partitions.
     Journal(JournalRange),
-    /// Straight to its segments.
+    /// Straight to its segments, on its own.
     Direct(Vec<SegmentWrite>),
-    /// Later: a write to its segment is running and the bytes are too many for the journal.
+    /// Later: a write to its segment or the journal is running that must end first.
     Later,
 }
 
@@ -86,18 +86,18 @@ impl OpenSegment {
 }
 
 impl<W> Partition<W> {
-    /// Takes up everything appended so far for a commit.
-    pub fn plan_commit(&mut self) -> CommitPart {
+    /// Takes up everything appended so far, one way or the other. `can_journal` is whether a journal
+    /// entry may be begun now.
+    pub fn plan_commit(&mut self, can_journal: bool) -> CommitPart {
         let bytes: u64 = self.open.iter().map(OpenSegment::unplanned_bytes).sum();
         let is_rolling = self.open.len() > 1 && self.closing_is_unplanned();
-        let is_writing = self.open.iter().any(|segment| segment.is_writing);
-        if bytes >= DIRECT_APPEND_BYTES || is_rolling {
-            if !is_writing {
-                return CommitPart::Direct(self.commit_directly());
-            }
-            if is_rolling || bytes > 2 * DIRECT_APPEND_BYTES {
-                return CommitPart::Later;
-            }
+        if (bytes >= DIRECT_APPEND_BYTES || is_rolling) && self.can_write() {
+            return CommitPart::Direct(self.commit_directly());
+        }
+        // What follows bytes that are on their way to the segment must not be durable before them:
+        // recovery would find a gap.
+        if is_rolling || self.is_committing || !can_journal || bytes > JOURNAL_ENTRY_BYTES_MAX / 2 {
+            return CommitPart::Later;
         }
         let active = self.active_mut();
         let range = JournalRange {
@@ -126,6 +126,7 @@ impl<W> Partition<W> {
         for segment in &mut self.open {
             segment.plan(segment.tail.end(), segment.next_offset);
         }
+        self.is_committing = true;
         self.write_planned()
     }
 
@@ -197,6 +198,7 @@ impl<W> Partition<W> {
             open.is_writing = false;
             open.allocated = open.written;
         }
+        self.is_committing = false;
     }
 
     /// A write to a segment file is durable.
@@ -205,6 +207,7 @@ impl<W> Partition<W> {
             open.is_writing = false;
             open.note_written(end, end_offset);
         }
+        self.is_committing = false;
     }
 
     /// Everything before this offset is in segment files.

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::Partition;
-use crate::log::segment::OpenSegment;
 use super::epochs::EpochEnd;
+use crate::log::segment::OpenSegment;
 use crate::shard::call::{FoundOffset, Isolation, OffsetWish, ReadError};
 use crate::types::{LeaderEpoch, Offset, TimestampMs};
 
@@ -77,7 +77,11 @@ impl<W> Partition<W> {
         if epoch == -1 || epoch == self.leader_epoch {
             return Ok(());
         }
-        Err(if epoch < self.leader_epoch { ReadError::FencedEpoch } else { ReadError::UnknownEpoch })
+        Err(if epoch < self.leader_epoch {
+            ReadError::FencedEpoch
+        } else {
+            ReadError::UnknownEpoch
+        })
     }
 
     /// The offset that a reader may not pass.
@@ -163,7 +167,11 @@ impl<W> Partition<W> {
                 let open = self.open.iter().map(|segment| segment.max_timestamp);
                 match sealed.chain(open).max() {
                     Some(newest) if newest >= 0 => self.search(newest, isolation),
-                    _ => OffsetFound::Here(FoundOffset { offset: -1, timestamp: -1, leader_epoch: -1 }),
+                    _ => OffsetFound::Here(FoundOffset {
+                        offset: -1,
+                        timestamp: -1,
+                        leader_epoch: -1,
+                    }),
                 }
             }
         }
@@ -197,7 +205,11 @@ impl<W> Partition<W> {
             let slices = open.tail.slices(mark.position, open.tail.batch_end(index));
             (mark.base_offset < limit).then(|| Bytes::from(slices.concat()))
         });
-        OffsetFound::Search { cold: sealed.chain(cold_open).collect(), here: here.collect(), timestamp }
+        OffsetFound::Search {
+            cold: sealed.chain(cold_open).collect(),
+            here: here.collect(),
+            timestamp,
+        }
     }
 
     /// The end of the largest epoch that is not above `epoch` (KIP-101).

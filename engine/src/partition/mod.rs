@@ -17,8 +17,8 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use admit::{Admitted, AppendError};
 use acks::Acks;
+pub use admit::{Admitted, AppendError};
 use epochs::Epochs;
 use offsets::Offsets;
 use producers::Producers;
@@ -65,6 +65,8 @@ pub struct Partition<W> {
     pub acks: Acks<W>,
     /// When something was appended last.
     pub last_append: Nanos,
+    /// Whether bytes that are not durable yet are on their way straight to the segments.
+    is_committing: bool,
     sealed: Vec<SealedSegment>,
     /// Segments with bytes in memory, oldest first; the last one is active, the others are being
     /// closed.
@@ -98,6 +100,7 @@ impl<W> Partition<W> {
             epochs,
             acks: Acks::default(),
             last_append: Nanos::default(),
+            is_committing: false,
             sealed,
             open: VecDeque::from([active]),
         }

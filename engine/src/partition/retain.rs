@@ -21,8 +21,10 @@ impl<W> Partition<W> {
                     && segment.max_timestamp >= 0
                     && now_ms.saturating_sub(segment.max_timestamp) > config.retention_ms;
                 let excess = bytes.saturating_sub(segment.bytes);
-                let is_excess = u64::try_from(config.retention_bytes).is_ok_and(|max| excess >= max);
-                let goes = is_before_start || (config.cleanup_policy.delete && (is_old || is_excess));
+                let is_excess =
+                    u64::try_from(config.retention_bytes).is_ok_and(|max| excess >= max);
+                let goes =
+                    is_before_start || (config.cleanup_policy.delete && (is_old || is_excess));
                 bytes = excess;
                 goes && segment.next_offset <= visible
             })

@@ -48,7 +48,8 @@ pub fn each_record(
     let mut rest: &[u8] = batches;
     let mut offset = -1;
     while !rest.is_empty() {
-        rest = one_batch(rest, &mut offset, &mut each).map_err(|reason| WalkError { offset, reason })?;
+        rest = one_batch(rest, &mut offset, &mut each)
+            .map_err(|reason| WalkError { offset, reason })?;
     }
     Ok(())
 }

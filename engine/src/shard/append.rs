@@ -32,13 +32,7 @@ impl Shard {
         }
     }
 
-    fn append_now(
-        &mut self,
-        now: Now,
-        reply: ReplyTo,
-        append: &Append,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn append_now(&mut self, now: Now, reply: ReplyTo, append: &Append, effects: &mut Vec<Effect>) {
         let id = self.appends.next();
         let mut items = Vec::with_capacity(append.items.len());
         for (slot, item) in append.items.iter().enumerate() {

@@ -1,17 +1,22 @@
 //! Commits: what a turn appended becomes durable, through the journal or straight in the segments.
 
-use super::event::{Commit, DirectWrite, DiskFailure, Effect, Job, JournalWrite, Written};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::event::{Commit, DiskFailure, Effect, Job, JournalWrite, Written};
 use super::{Shard, Slot};
 use crate::journal::format::{
-    EntryHeader, EntryItem, FORMAT_VERSION, Superblock, archive_bytes_max, entry_archive, payload_at,
-    write_entry_header, write_superblock,
+    EntryHeader, EntryItem, FORMAT_VERSION, Superblock, archive_bytes_max, entry_archive,
+    payload_at, write_entry_header, write_superblock,
 };
-use crate::journal::plan::{FileId, Place};
-use crate::limits::{BLOCK_BYTES, FLUSH_BYTES, JOURNAL_ENTRY_BYTES_MAX};
+use crate::journal::plan::{FileId, Place, Pressure};
+use crate::limits::{
+    BLOCK_BYTES, FLUSH_BYTES, JOURNAL_ENTRY_BYTES_MAX, RELIEF_FLUSHES, RELIEF_FLUSHES_MAX,
+};
 use crate::memory::align_up;
 use crate::partition::AppendError;
 use crate::partition::admit::Now;
-use crate::partition::commit::{CommitPart, JournalRange};
+use crate::partition::commit::{CommitPart, JournalRange, SegmentWrite};
 use crate::types::{Offset, TopicPartition};
 
 /// The commit that is under way.
@@ -19,15 +24,13 @@ use crate::types::{Offset, TopicPartition};
 pub struct RunningCommit {
     /// Partitions in the journal entry, and the end that becomes durable.
     journaled: Vec<(TopicPartition, Offset)>,
-    /// Writes straight to segments.
-    direct: Vec<(TopicPartition, Vec<Written>)>,
 }
 
 impl Shard {
     /// Ends a turn: whatever was appended is put into a commit, unless one is running.
     pub fn end_turn(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.append_deferred(now, effects);
-        if !self.is_offline && self.commit.is_none() && !self.dirty.is_empty() {
+        if !self.is_offline && !self.dirty.is_empty() {
             self.begin_commit(effects);
         }
         self.relieve(effects);
@@ -37,22 +40,25 @@ impl Shard {
         }
     }
 
+    /// Takes up what was appended: large amounts go straight to their segments, each on its own; all
+    /// others go into one journal entry, of which only one is under way.
     fn begin_commit(&mut self, effects: &mut Vec<Effect>) {
+        let can_journal = self.commit.is_none();
         let mut ranges: Vec<(TopicPartition, JournalRange)> = Vec::new();
         let mut bytes = 0;
-        let mut direct = Vec::new();
         for id in std::mem::take(&mut self.dirty) {
             let Some(Slot::Open(partition)) = self.partitions.get_mut(&id) else { continue };
             if self.deadlines.is_stalled(id) {
                 // Its write is tried again by the clock; later bytes must not overtake it.
                 continue;
             }
-            match partition.plan_commit() {
+            match partition.plan_commit(can_journal) {
                 CommitPart::Later => {
                     self.dirty.insert(id);
                 }
                 CommitPart::Direct(writes) => {
-                    direct.push(DirectWrite { partition: id, dir: partition.dir.clone(), writes });
+                    let dir = partition.dir.clone();
+                    effects.push(self.direct_write(id, dir, writes));
                 }
                 CommitPart::Journal(range) => {
                     let entry = entry_bytes(ranges.len() + 1, bytes + range.to - range.from);
@@ -66,48 +72,56 @@ impl Shard {
                 }
             }
         }
-        let journal = self.journal_write(&mut ranges, bytes, &mut direct);
-        if journal.is_none() && direct.is_empty() {
+        if ranges.is_empty() {
             return;
         }
+        let Some(journal) = self.journal_write(&ranges, bytes) else {
+            self.commit_without_journal(&ranges, effects);
+            return;
+        };
         let end = |id: TopicPartition| self.partition(id).map_or(0, |p| p.offsets.end());
         let journaled: Vec<_> = ranges.iter().map(|&(id, _)| (id, end(id))).collect();
-        self.commit = Some(RunningCommit {
-            journaled,
-            direct: direct
-                .iter()
-                .map(|d| (d.partition, d.writes.iter().map(Written::from).collect()))
-                .collect(),
-        });
+        self.commit = Some(RunningCommit { journaled });
         let is_flushed = self.settings.is_flushed;
-        effects.push(Effect::Run(Job::Commit(Commit { journal, direct, is_flushed })));
+        effects.push(Effect::Run(Job::Commit(Commit { journal, is_flushed })));
     }
 
-    /// Builds the journal entry of these ranges. Where the journal has no room they go straight to
-    /// their segments, or wait.
+    /// The journal has no room: straight to the segments, or later.
+    fn commit_without_journal(
+        &mut self,
+        ranges: &[(TopicPartition, JournalRange)],
+        effects: &mut Vec<Effect>,
+    ) {
+        for &(id, range) in ranges {
+            let Some(Slot::Open(partition)) = self.partitions.get_mut(&id) else { continue };
+            partition.unplan(range);
+            if partition.can_write() {
+                let (dir, writes) = (partition.dir.clone(), partition.commit_directly());
+                effects.push(self.direct_write(id, dir, writes));
+            } else {
+                self.dirty.insert(id);
+            }
+        }
+    }
+
+    fn direct_write(
+        &self,
+        partition: TopicPartition,
+        dir: Arc<Path>,
+        writes: Vec<SegmentWrite>,
+    ) -> Effect {
+        let is_flushed = self.settings.is_flushed;
+        Effect::Run(Job::Flush { partition, dir, writes, is_trimmed: false, is_flushed })
+    }
+
+    /// Builds the journal entry of these ranges. None if the journal has no room.
     fn journal_write(
         &mut self,
-        ranges: &mut Vec<(TopicPartition, JournalRange)>,
+        ranges: &[(TopicPartition, JournalRange)],
         bytes: u64,
-        direct: &mut Vec<DirectWrite>,
     ) -> Option<JournalWrite> {
-        if ranges.is_empty() {
-            return None;
-        }
-        let Some(place) = self.journal.place(entry_bytes(ranges.len(), bytes)) else {
-            for (id, range) in ranges.drain(..) {
-                let Some(Slot::Open(partition)) = self.partitions.get_mut(&id) else { continue };
-                partition.unplan(range);
-                if partition.can_write() {
-                    let writes = partition.commit_directly();
-                    direct.push(DirectWrite { partition: id, dir: partition.dir.clone(), writes });
-                } else {
-                    self.dirty.insert(id);
-                }
-            }
-            return None;
-        };
-        for &(id, _) in ranges.iter() {
+        let place = self.journal.place(entry_bytes(ranges.len(), bytes))?;
+        for &(id, _) in ranges {
             if let Some(end) = self.partition(id).map(|partition| partition.offsets.end()) {
                 self.journal.owe(id, place.file_sequence, end);
             }
@@ -169,12 +183,11 @@ impl Shard {
     pub(super) fn on_committed(
         &mut self,
         now: Now,
-        journal: Result<(), DiskFailure>,
-        direct: Vec<(TopicPartition, Result<(), DiskFailure>)>,
+        result: Result<(), DiskFailure>,
         effects: &mut Vec<Effect>,
     ) {
         let Some(commit) = self.commit.take() else { return };
-        if let Err(failure) = journal {
+        if let Err(failure) = result {
             // A full disk cannot fail a file that was written in full; whatever it was, the entry
             // may be torn and those behind it unreachable.
             self.on_failure(&DiskFailure { is_full: false, ..failure }, effects);
@@ -182,9 +195,6 @@ impl Shard {
         }
         for (id, end) in commit.journaled {
             self.on_durable(now, id, end, effects);
-        }
-        for ((id, written), (_, result)) in commit.direct.into_iter().zip(direct) {
-            self.on_flushed(now, id, &written, result, effects);
         }
     }
 
@@ -247,13 +257,7 @@ impl Shard {
     }
 
     /// Everything of a partition before `end` is durable.
-    fn on_durable(
-        &mut self,
-        now: Now,
-        id: TopicPartition,
-        end: Offset,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn on_durable(&mut self, now: Now, id: TopicPartition, end: Offset, effects: &mut Vec<Effect>) {
         let Some(partition) = self.partition_mut(id) else { return };
         let durable = end.max(partition.offsets.durable());
         partition.committed(durable);
@@ -286,16 +290,19 @@ impl Shard {
         }
         let writes = partition.write_planned();
         let dir = partition.dir.clone();
-        effects.push(Effect::Run(Job::Flush { partition: id, dir, writes, is_trimmed: false }));
+        let flush = Job::Flush { partition: id, dir, writes, is_trimmed: false, is_flushed: true };
+        effects.push(Effect::Run(flush));
     }
 
-    /// Writes tails to their segments so that journal files become free.
+    /// Writes tails to their segments so that journal files become free: a few at a time, so that the
+    /// disk is there for commits, and more when the journal is about to be full.
     fn relieve_journal(&mut self, effects: &mut Vec<Effect>) {
-        const FLUSHES_AT_ONCE: usize = 64;
-        if !self.journal.is_pressed() {
-            return;
-        }
-        for id in self.journal.oldest_debtors(FLUSHES_AT_ONCE) {
+        let at_once = match self.journal.pressure() {
+            Pressure::None => return,
+            Pressure::Some => RELIEF_FLUSHES,
+            Pressure::High => RELIEF_FLUSHES_MAX,
+        };
+        for id in self.journal.oldest_debtors(at_once) {
             self.flush_if_large(id, 1, effects);
         }
     }

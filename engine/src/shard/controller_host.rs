@@ -31,6 +31,7 @@ struct Planned {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Writing,
+    Durable,
     Publishing(u64),
     Done,
 }
@@ -87,8 +88,12 @@ impl Shard {
     /// Appends the batches that begin the controller's epoch.
     pub fn begin_metadata(&mut self, now: Now, batches: &[Bytes]) {
         for batch in batches {
-            let Some(Slot::Open(log)) = self.partitions.get_mut(&METADATA_PARTITION) else { return };
+            let Some(Slot::Open(log)) = self.partitions.get_mut(&METADATA_PARTITION) else {
+                return;
+            };
+            let before = log.memory_bytes();
             log.append_own(&self.pool, now, batch);
+            self.tail_bytes = self.tail_bytes + log.memory_bytes() - before;
             self.dirty.insert(METADATA_PARTITION);
         }
     }
@@ -100,7 +105,8 @@ impl Shard {
         call: ControllerCall,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(host) = self.controller.as_mut().filter(|_| !self.is_offline) else {
+        let is_refusing = self.is_offline || self.is_closing;
+        let Some(host) = self.controller.as_mut().filter(|_| !is_refusing) else {
             effects.push(Effect::Answer(reply, Answer::Controller(Err(StorageError))));
             return;
         };
@@ -141,6 +147,17 @@ impl Shard {
         }
         let writing = host.planned.iter_mut().find(|planned| planned.stage == Stage::Writing);
         let Some(planned) = writing else { return };
+        planned.stage = Stage::Durable;
+        self.publish_next(effects);
+    }
+
+    /// Publishes the oldest durable plan, unless one is being published: every shard takes up one
+    /// image after the other, and a topic's directories are out of the way everywhere before another
+    /// topic gets its name.
+    fn publish_next(&mut self, effects: &mut Vec<Effect>) {
+        let Some(host) = self.controller.as_mut() else { return };
+        let next = host.planned.iter_mut().find(|planned| planned.stage != Stage::Done);
+        let Some(planned) = next.filter(|planned| planned.stage == Stage::Durable) else { return };
         host.publications += 1;
         let id = host.publications;
         planned.stage = Stage::Publishing(id);
@@ -156,6 +173,7 @@ impl Shard {
                 planned.stage = Stage::Done;
             }
         }
+        self.publish_next(effects);
         self.answer_planned(effects);
     }
 

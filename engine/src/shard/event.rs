@@ -23,14 +23,9 @@ use crate::types::{LeaderEpoch, Nanos, Offset, TopicPartition};
 pub enum Event {
     /// Somebody asks.
     Call(ReplyTo, Call),
-    /// The running commit ended.
-    Committed {
-        /// How the write to the journal ended; well, if there was none.
-        journal: Result<(), DiskFailure>,
-        /// How the writes straight to segments ended, in their order.
-        direct: Vec<(TopicPartition, Result<(), DiskFailure>)>,
-    },
-    /// A write to a segment file, outside of a commit, ended.
+    /// The running commit ended: the journal entry is durable, or failed.
+    Committed(Result<(), DiskFailure>),
+    /// A write to segment files ended.
     Flushed {
         /// Whose.
         partition: TopicPartition,
@@ -80,6 +75,8 @@ pub enum Event {
     },
     /// Every shard has an image.
     Published(u64),
+    /// A removed partition's directory has another name, or could not be renamed.
+    Removed(Result<(), DiskFailure>),
     /// A job with nothing to tell but its failure failed.
     JobFailed(DiskFailure),
     /// A deadline passed.
@@ -140,9 +137,10 @@ pub enum Effect {
 /// Something slow, done beside the shard. Each ends in an [`Event`].
 #[derive(Debug)]
 pub enum Job {
-    /// Make a turn's appends durable.
+    /// Make a turn's appends durable through the journal.
     Commit(Commit),
-    /// Write a tail to its segments and make that durable.
+    /// Write a tail to its segments, be it appends that become durable by that, or such as the
+    /// journal holds.
     Flush {
         /// Whose.
         partition: TopicPartition,
@@ -152,6 +150,8 @@ pub enum Job {
         writes: Vec<SegmentWrite>,
         /// Whether to cut the files to their exact contents afterwards.
         is_trimmed: bool,
+        /// Whether to flush; always so where the journal is to be relieved.
+        is_flushed: bool,
     },
     /// Complete the files of a closed segment.
     Seal {
@@ -229,13 +229,11 @@ pub enum Job {
     },
 }
 
-/// All writes that make a turn's appends durable.
-#[derive(Debug, Default)]
+/// The write that makes a turn's appends durable.
+#[derive(Debug)]
 pub struct Commit {
     /// The journal entry.
-    pub journal: Option<JournalWrite>,
-    /// Writes straight to segments.
-    pub direct: Vec<DirectWrite>,
+    pub journal: JournalWrite,
     /// Whether to flush (`millrace.durability=fsync`).
     pub is_flushed: bool,
 }
@@ -247,17 +245,6 @@ pub struct JournalWrite {
     pub place: Place,
     /// Superblock, if any, and entry.
     pub piece: Piece,
-}
-
-/// A partition's writes within a commit.
-#[derive(Debug)]
-pub struct DirectWrite {
-    /// Whose.
-    pub partition: TopicPartition,
-    /// Its directory.
-    pub dir: Arc<Path>,
-    /// What.
-    pub writes: Vec<SegmentWrite>,
 }
 
 /// A partition to be created or recovered.

@@ -9,6 +9,7 @@ use super::call::{Answer, CoordinatorError, ReplyTo};
 use super::event::{DiskFailure, Effect, Job};
 use super::{Shard, Slot, Waiter};
 use crate::group::{GroupAnswer, GroupCall, GroupMachine};
+use crate::limits::LOADING_CALLS_MAX;
 use crate::machine::{MachineRecord, Order, Token};
 use crate::metadata::controller::name::CONSUMER_OFFSETS;
 use crate::partition::admit::Now;
@@ -22,6 +23,8 @@ pub struct GroupHost {
     partition: TopicPartition,
     machine: GroupMachine,
     is_loading: bool,
+    /// Calls that came while it was loading.
+    waiting: Vec<(ReplyTo, GroupCall)>,
     /// Answers that wait for the machine's writes, oldest first.
     held: VecDeque<Vec<(Token, GroupAnswer)>>,
 }
@@ -43,6 +46,12 @@ fn answer_to(token: Token, result: Result<GroupAnswer, CoordinatorError>) -> Eff
 }
 
 impl Shard {
+    /// The partition whose log the coordinator of this number has.
+    pub(super) fn coordinator_log(&self, partition: i32) -> Option<TopicPartition> {
+        let topic = self.image.topics.by_name(CONSUMER_OFFSETS)?;
+        Some(TopicPartition { topic_id: topic.id, partition })
+    }
+
     /// A partition was opened: if it holds a coordinator's log, the coordinator is loaded.
     pub(super) fn begin_loading(&mut self, id: TopicPartition, effects: &mut Vec<Effect>) {
         let Some(Slot::Open(partition)) = self.partitions.get(&id) else { return };
@@ -56,10 +65,14 @@ impl Shard {
             .chain(partition.open_segments().map(|open| (open.base_offset, open.bytes())))
             .filter(|(_, bytes)| *bytes > 0)
             .collect();
-        effects.push(Effect::Run(Job::ReadLog { partition: id, dir: partition.dir.clone(), segments }));
+        effects.push(Effect::Run(Job::ReadLog {
+            partition: id,
+            dir: partition.dir.clone(),
+            segments,
+        }));
         let machine = GroupMachine::new(self.settings.group.clone());
-        let host =
-            GroupHost { partition: id, machine, is_loading: true, held: VecDeque::new() };
+        let (waiting, held) = (Vec::new(), VecDeque::new());
+        let host = GroupHost { partition: id, machine, is_loading: true, waiting, held };
         self.groups.insert(id.partition, host);
     }
 
@@ -83,23 +96,40 @@ impl Shard {
                     }
                 });
                 if walked.is_err() || skipped > 0 {
-                    tracing::error!(partition = id.partition, skipped,
-                        "records of {CONSUMER_OFFSETS} could not be read and were skipped");
+                    tracing::error!(
+                        partition = id.partition,
+                        skipped,
+                        "records of {CONSUMER_OFFSETS} could not be read and were skipped"
+                    );
                 }
             }
             Ok(None) => {
                 host.is_loading = false;
                 let mut orders = Vec::new();
                 host.machine.on_loaded(now.now, now.wall_ms, &mut orders);
+                // Topics may have gone while nobody was here to forget their offsets.
+                let image = &self.image;
+                let is_gone = |(name, id): &(String, TopicId)| {
+                    let is_other = |now| !id.is_zero() && *id != now;
+                    image.topics.id_of(name).is_none_or(is_other)
+                };
+                for gone in host.machine.topics().into_iter().filter(is_gone) {
+                    let gone = [gone];
+                    host.machine.topics_deleted(now.now, now.wall_ms, &gone, &mut orders);
+                }
                 let groups = host.machine.group_count();
                 if groups > 0 {
                     tracing::info!(partition = id.partition, groups, "group coordinator loaded");
                 }
+                let waiting = std::mem::take(&mut host.waiting);
                 self.carry_out(now, id.partition, orders, effects);
+                for (reply, call) in waiting {
+                    self.on_group(now, reply, id.partition, call, effects);
+                }
             }
             Err(failure) => {
                 tracing::error!(%failure, "a group coordinator could not be loaded");
-                self.groups.remove(&id.partition);
+                self.unload(id, effects);
             }
         }
     }
@@ -117,8 +147,16 @@ impl Shard {
             effects.push(answer_to(token, Err(CoordinatorError::NotHere)));
             return;
         };
+        if host.is_loading && host.waiting.len() < LOADING_CALLS_MAX {
+            host.waiting.push((reply, call));
+            return;
+        }
         if host.is_loading {
             effects.push(answer_to(token, Err(CoordinatorError::Loading)));
+            return;
+        }
+        if self.is_closing {
+            effects.push(answer_to(token, Err(CoordinatorError::NotHere)));
             return;
         }
         if self.is_offline {
@@ -222,6 +260,9 @@ impl Shard {
             if let Order::Answer(token, answer) = order {
                 effects.push(answer_to(token, Ok(answer)));
             }
+        }
+        for (reply, _) in host.waiting {
+            effects.push(answer_to(token_of(reply), Err(CoordinatorError::NotHere)));
         }
         for (token, _) in host.held.into_iter().flatten() {
             effects.push(answer_to(token, Err(CoordinatorError::NotHere)));

@@ -99,7 +99,13 @@ impl Shard {
             if partition.can_write() && partition.needs_settling() {
                 let (partition_id, dir) = (*id, partition.dir.clone());
                 let writes = partition.settle();
-                let flush = Job::Flush { partition: partition_id, dir, writes, is_trimmed: true };
+                let flush = Job::Flush {
+                    partition: partition_id,
+                    dir,
+                    writes,
+                    is_trimmed: true,
+                    is_flushed: true,
+                };
                 effects.push(Effect::Run(flush));
             } else if partition.unwritten_bytes() == 0 {
                 self.tail_bytes -= partition.release(0);
@@ -114,7 +120,13 @@ impl Shard {
             if !self.is_offline && partition.can_write() && partition.needs_settling() {
                 let (partition_id, dir) = (*id, partition.dir.clone());
                 let writes = partition.settle();
-                let flush = Job::Flush { partition: partition_id, dir, writes, is_trimmed: true };
+                let flush = Job::Flush {
+                    partition: partition_id,
+                    dir,
+                    writes,
+                    is_trimmed: true,
+                    is_flushed: true,
+                };
                 effects.push(Effect::Run(flush));
             }
         }
@@ -158,6 +170,20 @@ impl Shard {
             Slot::Opening(_) | Slot::Failed => None,
         });
         open.collect()
+    }
+
+    /// Log start offsets that no segment's name tells: topic, partition, offset.
+    #[must_use]
+    pub fn log_starts(&self) -> Vec<(Arc<str>, i32, Offset)> {
+        let of = |((topic, partition), start): (&(Arc<str>, i32), &Offset)| {
+            (Arc::clone(topic), *partition, *start)
+        };
+        let is_here = |(topic, partition): &&(Arc<str>, i32)| {
+            self.partitions.iter().any(|(id, slot)| {
+                matches!(slot, Slot::Open(p) if p.topic == *topic && id.partition == *partition)
+            })
+        };
+        self.log_starts.iter().filter(|(key, _)| is_here(key)).map(of).collect()
     }
 
     /// Deletes segments that retention lets go.

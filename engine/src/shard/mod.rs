@@ -128,6 +128,10 @@ pub struct Shard {
     opening: usize,
     /// Who waits for them to end.
     settling: Vec<ReplyTo>,
+    /// Directories of removed partitions that still have their names.
+    removing: usize,
+    /// Who waits for those names to be free.
+    publishing: Vec<ReplyTo>,
 }
 
 /// What shard 0 found on disk before the shards began.
@@ -153,7 +157,8 @@ impl Shard {
     /// A shard without partitions: it opens them when it is given an image.
     #[must_use]
     pub fn new(settings: ShardSettings, pool: Arc<Pool>, inherited: Inheritance) -> Self {
-        let Inheritance { redo, log_starts, next_file_sequence, next_file, reusable, .. } = inherited;
+        let Inheritance { redo, log_starts, next_file_sequence, next_file, reusable, .. } =
+            inherited;
         let files_max = settings.journal_files_max;
         let mut journal = Journal::new(settings.shard, files_max, next_file_sequence, next_file);
         for file in reusable {
@@ -182,6 +187,8 @@ impl Shard {
             is_closing: false,
             opening: 0,
             settling: Vec::new(),
+            removing: 0,
+            publishing: Vec::new(),
         }
     }
 
@@ -197,16 +204,14 @@ impl Shard {
         }
         let is_whole = !self.partitions.values().any(|slot| matches!(slot, Slot::Failed));
         let waiting = std::mem::take(&mut self.settling).into_iter();
-        effects.extend(
-            waiting.map(|reply| Effect::Answer(reply, Answer::Settled { is_whole })),
-        );
+        effects.extend(waiting.map(|reply| Effect::Answer(reply, Answer::Settled { is_whole })));
     }
 
     /// Takes up one event.
     pub fn on_event(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
         match event {
             Event::Call(reply, call) => self.on_call(now, reply, call, effects),
-            Event::Committed { journal, direct } => self.on_committed(now, journal, direct, effects),
+            Event::Committed(result) => self.on_committed(now, result, effects),
             Event::Flushed { partition, written, result } => {
                 self.on_flushed(now, partition, &written, result, effects);
             }
@@ -222,6 +227,7 @@ impl Shard {
                 self.on_log_part(now, partition, result, effects);
             }
             Event::Published(id) => self.on_published(id, effects),
+            Event::Removed(result) => self.on_removed(result, effects),
             Event::JobFailed(failure) => self.on_failure(&failure, effects),
             Event::Tick => self.on_tick(now, effects),
         }
@@ -260,7 +266,8 @@ impl Shard {
             }
             Call::Publish(image) => {
                 self.adopt(now, image, effects);
-                effects.push(Effect::Answer(reply, Answer::Published));
+                self.publishing.push(reply);
+                self.answer_published(effects);
             }
         }
     }
@@ -276,11 +283,8 @@ impl Shard {
             Call::EpochEnds(queries) => queries.iter().map(|q| q.partition).find(is_opening),
             Call::DeleteRecords(wishes) => wishes.iter().map(|w| w.partition).find(is_opening),
             Call::Sizes(ids) | Call::Producers(ids) => ids.iter().copied().find(is_opening),
-            Call::Watch(_)
-            | Call::Group { .. }
-            | Call::Controller(_)
-            | Call::AwaitSettled
-            | Call::Publish(_) => None,
+            Call::Group { partition, .. } => self.coordinator_log(*partition).filter(is_opening),
+            Call::Watch(_) | Call::Controller(_) | Call::AwaitSettled | Call::Publish(_) => None,
         }
     }
 

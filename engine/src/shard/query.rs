@@ -81,10 +81,7 @@ impl Shard {
 
     pub(super) fn size(&self, id: TopicPartition) -> Option<PartitionSize> {
         let partition = self.partition(id)?;
-        Some(PartitionSize {
-            bytes: partition.bytes(),
-            log_end_offset: partition.offsets.end(),
-        })
+        Some(PartitionSize { bytes: partition.bytes(), log_end_offset: partition.offsets.end() })
     }
 
     pub(super) fn producer_views(
@@ -143,11 +140,7 @@ impl Shard {
 
     /// Writes the log start offsets that no segment's name tells.
     pub(super) fn write_log_starts(&self, effects: &mut Vec<Effect>) {
-        let entries = self
-            .log_starts
-            .iter()
-            .map(|((topic, partition), start)| (Arc::clone(topic), *partition, *start))
-            .collect();
+        let entries = self.log_starts();
         effects.push(Effect::Run(Job::WriteLogStarts { entries }));
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::call::Answer;
 use super::event::{DiskFailure, Effect, Job, Open};
 use super::{Shard, Slot};
 use crate::log::files::directory_name;
@@ -95,7 +96,8 @@ impl Shard {
         }
         let ids: Vec<_> = self.partitions.keys().copied().collect();
         for id in ids {
-            let Some(topic) = self.partition(id).map(|partition| Arc::clone(&partition.topic)) else {
+            let Some(topic) = self.partition(id).map(|partition| Arc::clone(&partition.topic))
+            else {
                 continue;
             };
             if changes.configs.contains(&ConfigResource::topic(&topic)) {
@@ -140,6 +142,7 @@ impl Shard {
                 let config = self.config_of(&name);
                 let epoch = partition.leader_epoch;
                 let opened = Partition::new(id, name, dir, config, epoch, *recovered);
+                self.tail_bytes += opened.memory_bytes();
                 Slot::Open(Box::new(opened))
             }
             (Err(failure), _, _) => {
@@ -165,11 +168,7 @@ impl Shard {
         let topic = Arc::clone(&gone.topic.name);
         self.log_starts.remove(&(Arc::clone(&topic), id.partition));
         let readers = self.watches.gone(id);
-        effects.extend(
-            readers
-                .into_iter()
-                .map(|reply| Effect::Answer(reply, super::call::Answer::Watched)),
-        );
+        effects.extend(readers.into_iter().map(|reply| Effect::Answer(reply, Answer::Watched)));
         let mut delay_ms = self.settings.topic_defaults.file_delete_delay_ms;
         match slot {
             Slot::Open(mut partition) => {
@@ -189,6 +188,28 @@ impl Shard {
         }
         let at = now.now.plus_ms(u64::try_from(delay_ms).unwrap_or_default());
         let dir = self.dir_of(&topic, id);
+        self.removing += 1;
         effects.push(Effect::Run(Job::Remove { dir, at }));
+    }
+
+    pub(super) fn on_removed(
+        &mut self,
+        result: Result<(), DiskFailure>,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.removing -= 1;
+        if let Err(failure) = result {
+            // The next start puts the directory aside.
+            self.on_failure(&failure, effects);
+        }
+        self.answer_published(effects);
+    }
+
+    /// Tells shard 0 that its image is taken up, once the names of removed partitions are free.
+    pub(super) fn answer_published(&mut self, effects: &mut Vec<Effect>) {
+        if self.removing == 0 {
+            let waiting = std::mem::take(&mut self.publishing).into_iter();
+            effects.extend(waiting.map(|reply| Effect::Answer(reply, Answer::Published)));
+        }
     }
 }

@@ -31,6 +31,7 @@ use crate::cli::Cli;
 use crate::config::broker_config::{Durability, RecordValidation};
 use crate::config::{BrokerConfig, Level, Loaded, Surroundings, definitions};
 use crate::limits::{METRICS_LOG_MS, REQUEST_MEMORY_PART};
+use crate::metrics::Counters;
 use crate::net::budget::Budget;
 use crate::net::faults::FaultLog;
 use crate::net::listener::{Admission, Doors};
@@ -38,6 +39,9 @@ use crate::net::listener::{Admission, Doors};
 /// How often, and after which pause, an address in use is tried again.
 const PROBES_MAX: usize = 100;
 const PROBE_PAUSE: Duration = Duration::from_millis(10);
+
+/// Files that a shard may have open at once: segments, indexes, journals. Files.
+const FILES_PER_SHARD: u32 = 2_100;
 
 /// The broker cannot start. The text has the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -133,16 +137,17 @@ fn serve(loaded: Loaded) -> Result<(), LaunchError> {
     // From here on a signal waits for us instead of ending the process; a second one does end it.
     let is_told = Arc::new(AtomicBool::new(false));
     let signals = signals(&is_told).map_err(|error| other(error.into()))?;
+    let shards = config.millrace.shards;
     let (report, reports) = channel();
     let door = DoorPlan {
         config: Arc::clone(&config),
-        admission: Arc::new(Admission::new(&config.network)),
+        admission: Arc::new(Admission::new(&config.network, descriptors_for_connections(shards))),
         addresses: Arc::new(addresses),
+        counters: (0..config.millrace.shards).map(Counters::new).collect(),
         report,
     };
     let settings = engine_settings(&config, &door.addresses);
-    let shards = settings.shards;
-    let addresses = Arc::clone(&door.addresses);
+    let (addresses, counters) = (Arc::clone(&door.addresses), Arc::clone(&door.counters));
     let open_doors = move |_shard: ShardId| -> Serve<RingEnv> {
         let door = door.clone();
         Box::new(move |client, identity| Box::pin(door.serve(client, identity)))
@@ -155,8 +160,30 @@ fn serve(loaded: Loaded) -> Result<(), LaunchError> {
     }
     stop.stop();
     running.join();
+    counters.iter().for_each(|counters| counters.log());
     drop(lock);
     is_open
+}
+
+/// How many descriptors may be connections: clients must not take those that the log's files need, half
+/// of all if there are few.
+fn descriptors_for_connections(shards: ShardId) -> u32 {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let Some(limit) = open_files_max(&limits) else { return u32::MAX };
+    let files = (u32::from(shards) * FILES_PER_SHARD).min(limit / 2);
+    if files < u32::from(shards) * FILES_PER_SHARD {
+        tracing::warn!(
+            "at most {limit} files may be open: raise the limit (ulimit -n 65536, \
+            LimitNOFILE=65536 for systemd) for many clients or partitions"
+        );
+    }
+    limit - files
+}
+
+/// The soft limit in a `/proc/self/limits`; none if there is no limit.
+fn open_files_max(limits: &str) -> Option<u32> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    line?.split_ascii_whitespace().next()?.parse().ok()
 }
 
 fn signals(is_told: &Arc<AtomicBool>) -> io::Result<Signals> {
@@ -349,6 +376,7 @@ struct DoorPlan {
     config: Arc<BrokerConfig>,
     admission: Arc<Admission>,
     addresses: Arc<Addresses>,
+    counters: Arc<[Arc<Counters>]>,
     report: Sender<Result<(), LaunchError>>,
 }
 
@@ -357,8 +385,11 @@ impl DoorPlan {
     async fn serve(self, client: Client<RingEnv>, identity: Identity) {
         let shards = u64::from(client.shards().max(1));
         let bytes = usize::try_from(request_bytes(&self.config) / shards).unwrap_or(usize::MAX);
+        let config = Arc::clone(&self.config);
+        let counters = self.counters.get(usize::from(client.shard())).map(Arc::clone);
+        let counters = counters.expect("there are counters for every shard");
         let doors = Rc::new(Doors {
-            ctx: Rc::new(Ctx::new(client, Arc::clone(&self.config), &identity.cluster_id)),
+            ctx: Rc::new(Ctx::new(client, config, &identity.cluster_id, counters)),
             budget: Budget::new(bytes),
             admission: self.admission,
             faults: FaultLog::default(),
@@ -382,13 +413,21 @@ async fn log_metrics<E: Env>(ctx: &Ctx<E>) {
     loop {
         ctx.metrics.traffic().await;
         env.sleep_until(env.now().plus_ms(METRICS_LOG_MS)).await;
-        ctx.log_metrics();
+        ctx.metrics.log();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_limit_of_open_files() {
+        let limits = "Limit     Soft Limit  Hard Limit  Units\nMax open files  1024  4096  files\n";
+        assert_eq!(open_files_max(limits), Some(1024));
+        assert_eq!(open_files_max("Max open files  unlimited  unlimited  files"), None);
+        assert_eq!(open_files_max(""), None);
+    }
 
     #[test]
     fn the_cores_of_taskset() {

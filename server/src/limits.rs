@@ -13,7 +13,7 @@ pub const SEND_BYTES: usize = 1024 * 1024;
 pub const DIRECT_RECEIVE_BYTES: usize = 16 * 1024;
 
 /// What is reserved for a large frame before any of it has come. Bytes.
-pub const FRAME_RESERVE_BYTES: usize = 256 * 1024;
+pub const FRAME_RESERVE_BYTES: usize = 64 * 1024;
 
 /// By how much the memory of a large frame grows with what has come of it.
 pub const FRAME_GROWTH: usize = 4;

@@ -1,134 +1,195 @@
 //! What one shard's server has counted, and the log line that shows it.
+//!
+//! The counters are read after the shard's thread has ended, too, so they are atomic; only that thread
+//! writes them, so nothing is ever waited for.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::cell::Cell;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use millrace_engine::client::ClientStats;
+use millrace_engine::types::ShardId;
 
 use crate::net::event::Event;
 use crate::protocol::ApiKey;
 
-/// Counters of one shard, all since the start. Lives on the shard's thread.
+/// A number that one thread writes and any thread may read.
 #[derive(Debug, Default)]
+struct Counter(AtomicU64);
+
+impl Counter {
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    fn add(&self, count: u64) {
+        self.set(self.get().wrapping_add(count));
+    }
+}
+
+/// Counters of one shard, all since the start.
+#[derive(Debug)]
+pub struct Counters {
+    shard: ShardId,
+    /// In the order of [`ApiKey::ALL`].
+    requests: Vec<Counter>,
+    bytes_in: Counter,
+    bytes_out: Counter,
+    connections_open: Counter,
+    connections_accepted: Counter,
+    connections_refused: Counter,
+    connections_faulty: Counter,
+    calls_local: Counter,
+    calls_hopped: Counter,
+    hops_in: Counter,
+    hop_ns: Counter,
+}
+
+impl Counters {
+    /// Zeros.
+    #[must_use]
+    pub fn new(shard: ShardId) -> Arc<Self> {
+        Arc::new(Self {
+            shard,
+            requests: ApiKey::ALL.iter().map(|_| Counter::default()).collect(),
+            bytes_in: Counter::default(),
+            bytes_out: Counter::default(),
+            connections_open: Counter::default(),
+            connections_accepted: Counter::default(),
+            connections_refused: Counter::default(),
+            connections_faulty: Counter::default(),
+            calls_local: Counter::default(),
+            calls_hopped: Counter::default(),
+            hops_in: Counter::default(),
+            hop_ns: Counter::default(),
+        })
+    }
+
+    /// Requests so far.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests.iter().map(Counter::get).sum()
+    }
+
+    /// Logs them as one line, unless there was nothing to count.
+    pub fn log(&self) {
+        if self.requests() > 0 {
+            tracing::info!("{self}");
+        }
+    }
+}
+
+impl fmt::Display for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "shard={} requests={}", self.shard, self.requests())?;
+        for (api, count) in ApiKey::ALL.iter().zip(&self.requests) {
+            if count.get() > 0 {
+                write!(f, " {api}={}", count.get())?;
+            }
+        }
+        write!(
+            f,
+            " bytes_in={} bytes_out={} connections={} accepted={} refused={} faulty={}",
+            self.bytes_in.get(),
+            self.bytes_out.get(),
+            self.connections_open.get(),
+            self.connections_accepted.get(),
+            self.connections_refused.get(),
+            self.connections_faulty.get(),
+        )?;
+        let (local, hopped) = (self.calls_local.get(), self.calls_hopped.get());
+        let per_mille = (hopped * 1000).checked_div(local + hopped).unwrap_or(0);
+        let mean_ns = self.hop_ns.get().checked_div(self.hops_in.get()).unwrap_or(0);
+        write!(
+            f,
+            " calls_local={local} calls_hopped={hopped} hop_share={}.{}% hops_in={} \
+             hop_mean_ns={mean_ns}",
+            per_mille / 10,
+            per_mille % 10,
+            self.hops_in.get(),
+        )
+    }
+}
+
+/// The counters as their shard's thread has them.
+#[derive(Debug)]
 pub struct Metrics {
-    requests: RefCell<BTreeMap<ApiKey, u64>>,
-    bytes_in: Cell<u64>,
-    bytes_out: Cell<u64>,
-    connections_open: Cell<u64>,
-    connections_accepted: Cell<u64>,
-    connections_refused: Cell<u64>,
-    connections_faulty: Cell<u64>,
+    counters: Arc<Counters>,
     /// Raised by the first request since the counters were logged.
     traffic: Event,
     has_traffic: Cell<bool>,
 }
 
-fn add(counter: &Cell<u64>, count: u64) {
-    counter.set(counter.get().wrapping_add(count));
-}
-
 impl Metrics {
-    /// A request was taken up.
-    pub fn count_request(&self, api: ApiKey) {
+    /// Counts into `counters`.
+    #[must_use]
+    pub fn new(counters: Arc<Counters>) -> Self {
+        Self { counters, traffic: Event::default(), has_traffic: Cell::new(false) }
+    }
+
+    /// A request was taken up; `stats` are the shard's calls so far.
+    pub fn count_request(&self, api: ApiKey, stats: ClientStats) {
         if !self.has_traffic.replace(true) {
             self.traffic.raise();
         }
-        *self.requests.borrow_mut().entry(api).or_default() += 1;
+        let counters = &self.counters;
+        let at = ApiKey::ALL.binary_search(&api).ok();
+        if let Some(counter) = at.and_then(|at| counters.requests.get(at)) {
+            counter.add(1);
+        }
+        counters.calls_local.set(stats.local);
+        counters.calls_hopped.set(stats.hops);
+        counters.hops_in.set(stats.hops_in);
+        counters.hop_ns.set(stats.hop_ns);
     }
 
     /// Bytes were received.
     pub fn count_received(&self, bytes: usize) {
-        add(&self.bytes_in, bytes as u64);
+        self.counters.bytes_in.add(bytes as u64);
     }
 
     /// Bytes were sent.
     pub fn count_sent(&self, bytes: usize) {
-        add(&self.bytes_out, bytes as u64);
+        self.counters.bytes_out.add(bytes as u64);
     }
 
     /// A connection was accepted and is served.
     pub fn connection_opened(&self) {
-        add(&self.connections_accepted, 1);
-        add(&self.connections_open, 1);
+        self.counters.connections_accepted.add(1);
+        self.counters.connections_open.add(1);
     }
 
     /// A connection that was served has ended.
     pub fn connection_closed(&self) {
-        self.connections_open.set(self.connections_open.get().saturating_sub(1));
+        self.counters.connections_open.set(self.counters.connections_open.get().saturating_sub(1));
     }
 
     /// A connection was closed at once, for want of room.
     pub fn connection_refused(&self) {
-        add(&self.connections_refused, 1);
+        self.counters.connections_refused.add(1);
     }
 
     /// A connection was closed for what its client sent, or did not.
     pub fn connection_faulty(&self) {
-        add(&self.connections_faulty, 1);
+        self.counters.connections_faulty.add(1);
     }
 
-    /// How many connections are served now.
-    #[must_use]
-    pub fn connections(&self) -> u64 {
-        self.connections_open.get()
-    }
-
-    /// All requests so far.
-    #[must_use]
-    pub fn requests(&self) -> u64 {
-        self.requests.borrow().values().sum()
-    }
-
-    /// Ends when there was a request since the last [`Metrics::line`].
+    /// Ends when there was a request since the last [`Metrics::log`].
     pub async fn traffic(&self) {
         while !self.has_traffic.get() {
             self.traffic.wait().await;
         }
     }
 
-    /// The counters as one line.
-    #[must_use]
-    pub fn line(&self, stats: ClientStats) -> String {
+    /// Logs the counters.
+    pub fn log(&self) {
         self.has_traffic.set(false);
-        Line { metrics: self, stats }.to_string()
-    }
-}
-
-struct Line<'a> {
-    metrics: &'a Metrics,
-    stats: ClientStats,
-}
-
-impl fmt::Display for Line<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { metrics, stats } = self;
-        write!(f, "requests={}", metrics.requests())?;
-        for (api, count) in metrics.requests.borrow().iter() {
-            write!(f, " {api}={count}")?;
-        }
-        write!(
-            f,
-            " bytes_in={} bytes_out={} connections={} accepted={} refused={} faulty={}",
-            metrics.bytes_in.get(),
-            metrics.bytes_out.get(),
-            metrics.connections_open.get(),
-            metrics.connections_accepted.get(),
-            metrics.connections_refused.get(),
-            metrics.connections_faulty.get(),
-        )?;
-        let calls = stats.local + stats.hops;
-        let share = (stats.hops * 1000).checked_div(calls).unwrap_or(0);
-        let cost = stats.hop_ns.checked_div(stats.hops_in).unwrap_or(0);
-        write!(
-            f,
-            " calls_local={} calls_hopped={} hop_share={}.{}% hops_in={} hop_mean_ns={cost}",
-            stats.local,
-            stats.hops,
-            share / 10,
-            share % 10,
-            stats.hops_in,
-        )
+        self.counters.log();
     }
 }
 
@@ -138,18 +199,30 @@ mod tests {
 
     #[test]
     fn the_line_tells_the_share_of_hops_and_their_cost() {
-        let metrics = Metrics::default();
-        metrics.count_request(ApiKey::Fetch);
-        metrics.count_request(ApiKey::Produce);
-        metrics.count_request(ApiKey::Fetch);
+        let counters = Counters::new(3);
+        let metrics = Metrics::new(Arc::clone(&counters));
+        let stats = ClientStats { local: 3, hops: 1, hops_in: 2, hop_ns: 3001 };
+        for api in [ApiKey::Fetch, ApiKey::Produce, ApiKey::Fetch] {
+            metrics.count_request(api, stats);
+        }
         metrics.connection_opened();
         metrics.count_received(10);
-        let stats = ClientStats { local: 3, hops: 1, hops_in: 2, hop_ns: 3001 };
         assert_eq!(
-            metrics.line(stats),
-            "requests=3 Produce=1 Fetch=2 bytes_in=10 bytes_out=0 connections=1 accepted=1 refused=0 \
-             faulty=0 calls_local=3 calls_hopped=1 hop_share=25.0% hops_in=2 hop_mean_ns=1500"
+            counters.to_string(),
+            "shard=3 requests=3 Produce=1 Fetch=2 bytes_in=10 bytes_out=0 connections=1 accepted=1 \
+             refused=0 faulty=0 calls_local=3 calls_hopped=1 hop_share=25.0% hops_in=2 \
+             hop_mean_ns=1500"
         );
-        assert!(Metrics::default().line(ClientStats::default()).contains("hop_share=0.0%"));
+        assert!(Counters::new(0).to_string().contains("hop_share=0.0%"));
+    }
+
+    #[test]
+    fn each_api_has_its_counter() {
+        let counters = Counters::new(0);
+        let metrics = Metrics::new(Arc::clone(&counters));
+        for api in ApiKey::ALL {
+            metrics.count_request(*api, ClientStats::default());
+        }
+        assert!(counters.requests.iter().all(|counter| counter.get() == 1));
     }
 }

@@ -1,6 +1,8 @@
 //! A real broker and clients that keep to no rules: the one at fault gets Kafka's error or a closed connection
 //! with a reason in the log, and the others do not notice.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where its request cannot be written or read")]
+
 #[path = "session/broker.rs"]
 mod broker;
 

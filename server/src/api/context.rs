@@ -16,7 +16,7 @@ use millrace_engine::types::NodeId;
 use super::init_producer_id::ProducerIds;
 use crate::config::BrokerConfig;
 use crate::fetch_sessions::FetchSessions;
-use crate::metrics::Metrics;
+use crate::metrics::{Counters, Metrics};
 use crate::protocol::RequestHeader;
 
 /// What all handlers of one shard share. Lives on the shard's thread.
@@ -38,14 +38,19 @@ pub struct Ctx<E: Env> {
 impl<E: Env> Ctx<E> {
     /// The handlers' world on the shard of `client`.
     #[must_use]
-    pub fn new(client: Client<E>, config: Arc<BrokerConfig>, cluster_id: &str) -> Self {
+    pub fn new(
+        client: Client<E>,
+        config: Arc<BrokerConfig>,
+        cluster_id: &str,
+        counters: Arc<Counters>,
+    ) -> Self {
         let sessions_max = config.fetch.sessions_max.div_ceil(u32::from(client.shards().max(1)));
         let sessions = FetchSessions::new(usize::try_from(sessions_max).unwrap_or(usize::MAX));
         Self {
             client,
             config,
             cluster_id: cluster_id.into(),
-            metrics: Metrics::default(),
+            metrics: Metrics::new(counters),
             fetch_sessions: RefCell::new(sessions),
             producer_ids: RefCell::default(),
         }
@@ -70,24 +75,11 @@ impl<E: Env> Ctx<E> {
         u128::from(env.random()) << 64 | u128::from(env.random())
     }
 
-    /// Logs what was counted.
-    pub fn log_metrics(&self) {
-        let shard = self.client.shard();
-        tracing::info!(shard, "{}", self.metrics.line(self.client.stats()));
-    }
-
     /// Where clients who came in through the listener of `peer` reach a broker; none if that broker has
     /// no such listener.
     #[must_use]
     pub fn endpoint<'a>(&self, broker: &'a BrokerImage, peer: &Peer) -> Option<&'a Endpoint> {
         broker.endpoint(&peer.listener)
-    }
-}
-
-/// What was counted is told when the shard ends.
-impl<E: Env> Drop for Ctx<E> {
-    fn drop(&mut self) {
-        self.log_metrics();
     }
 }
 

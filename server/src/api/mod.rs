@@ -188,12 +188,12 @@ pub fn begin<E: Env>(ctx: &Rc<Ctx<E>>, peer: &Rc<Peer>, frame: Bytes) -> Result<
     let header = match RequestHeader::get(&mut reader) {
         Ok(header) => header,
         Err(HeaderError::UnknownApiVersions { correlation_id, .. }) => {
-            ctx.metrics.count_request(ApiKey::ApiVersions);
+            ctx.metrics.count_request(ApiKey::ApiVersions, ctx.client.stats());
             return api_versions::unsupported(correlation_id);
         }
         Err(error) => return Err(error.into()),
     };
-    ctx.metrics.count_request(header.api);
+    ctx.metrics.count_request(header.api, ctx.client.stats());
     let meta = RequestMeta { header, peer: Rc::clone(peer) };
     if meta.header.api != ApiKey::Produce {
         return handle(Rc::clone(ctx), meta, reader);

@@ -175,6 +175,26 @@ const BEHAVIOUR: &str = "
 - **Log directories**: there is one. It is never cordoned.
 ";
 
+/// Kafka's own tools and what of them works; tried with those of Kafka 4.3.1.
+const TOOLS: &str = "
+## Kafka's tools
+
+| tool | what works |
+|--|--|
+| `kafka-topics` | all |
+| `kafka-console-producer`, `kafka-console-consumer` | all but transactions and `group.protocol=consumer` |
+| `kafka-consumer-groups` | all: list, describe (offsets, members, state), reset and delete offsets, delete |
+| `kafka-groups` | list |
+| `kafka-configs` | topics: all; brokers: describe; users, clients, groups, loggers and metrics: nothing to show or change |
+| `kafka-get-offsets`, `kafka-delete-records`, `kafka-log-dirs` | all |
+| `kafka-leader-election`, `kafka-features`, `kafka-cluster` | all that a single broker has to do |
+| `kafka-metadata-quorum` | describe |
+| `kafka-reassign-partitions` | `--list`, which shows nothing |
+| `kafka-transactions` | `describe-producers` |
+| `kafka-broker-api-versions`, `kafka-dump-log` and the performance tools | all |
+| `kafka-acls`, `kafka-delegation-tokens`, `kafka-share-groups`, `kafka-streams-groups`, `kafka-client-metrics` | nothing yet |
+";
+
 /// The whole document.
 #[must_use]
 pub fn markdown() -> String {
@@ -186,6 +206,7 @@ pub fn markdown() -> String {
         }
     }
     text.push_str(BEHAVIOUR);
+    text.push_str(TOOLS);
     text.push_str(MISSING_INTRODUCTION);
     for api in KAFKA.iter().filter(|api| served(api).is_none()) {
         let (key, name, versions) = (api.key, api.name, range(api.versions));

@@ -45,9 +45,10 @@ pub enum NotAdmitted {
 }
 
 impl Admission {
-    /// The limits of the configuration.
+    /// The limits of the configuration; and no more than `descriptors_max`, what the system lets this
+    /// process have for connections.
     #[must_use]
-    pub fn new(network: &NetworkConfig) -> Self {
+    pub fn new(network: &NetworkConfig, descriptors_max: u32) -> Self {
         let overrides: BTreeMap<IpAddr, u32> = network
             .connections_per_ip_overrides
             .iter()
@@ -59,7 +60,7 @@ impl Admission {
             total: AtomicU32::new(0),
             by_address: is_limited
                 .then(|| (0..ADDRESS_BUCKETS).map(|_| AtomicU32::new(0)).collect()),
-            total_max: network.connections_max,
+            total_max: network.connections_max.min(descriptors_max),
             address_max: network.connections_per_ip_max,
             overrides,
         }
@@ -195,7 +196,11 @@ impl Doors {
             if self.admission.is_full() {
                 // As Kafka: who comes now waits in the backlog.
                 if !std::mem::replace(&mut is_out_of_room, true) {
-                    tracing::warn!("as many connections are open as max.connections allows");
+                    tracing::warn!(
+                        open = self.admission.total_max,
+                        "as many connections are open as max.connections or the limit of open files \
+                         allows; who comes now waits"
+                    );
                 }
                 env.sleep_until(env.now().plus_ms(ACCEPT_PAUSE_MS)).await;
                 continue;
@@ -289,7 +294,7 @@ mod tests {
     fn admission(text: &str) -> Arc<Admission> {
         let surroundings = Surroundings { cores: 1, host_name: None };
         let loaded = load(text.as_bytes(), &[], &surroundings).expect("valid");
-        Arc::new(Admission::new(&loaded.config.network))
+        Arc::new(Admission::new(&loaded.config.network, u32::MAX))
     }
 
     #[test]
@@ -311,7 +316,7 @@ mod tests {
     #[test]
     fn connections_come_no_faster_than_they_may() {
         let mut pace = Pace::new(5, 2);
-        let at = |ms| Nanos(7).plus_ms(2000 + ms);
+        let at = |ms: u64| Nanos(7).plus_ms(2000 + ms);
         assert_eq!(pace.count(at(0)), None);
         assert_eq!(pace.count(at(10)), None);
         assert_eq!(pace.count(at(20)), Some(at(1000)));

@@ -112,6 +112,14 @@ impl Session {
 
     /// Takes in what has been received.
     pub fn receive(&mut self, bytes: &[u8]) {
+        if self.received.is_empty()
+            && let Some(prefix) = bytes.first_chunk::<SIZE_BYTES>()
+            && let Ok(size) = frame_size(*prefix, self.frame_bytes_max)
+        {
+            // The beginning of a large frame: room for the rest now saves moving it later.
+            let room = (SIZE_BYTES + size).min(bytes.len() * FRAME_GROWTH).max(bytes.len());
+            self.received = BytesMut::with_capacity(room);
+        }
         self.received.extend_from_slice(bytes);
     }
 

@@ -1,0 +1,193 @@
+//! A simulated machine with a broker on it: starting it, stopping it, taking its power away.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+
+use bytes::Bytes;
+use millrace_engine::boot::{
+    BootError, EngineSettings, Identity, Serve, Stop, Stopped, run_shard, wire,
+};
+use millrace_engine::group::GroupConfig;
+use millrace_engine::io::Env;
+use millrace_engine::io::sim::{Sim, SimEnv, Stalled};
+use millrace_engine::log::checkpoint::{
+    CLEAN_SHUTDOWN, HIGH_WATERMARKS, PartitionOffset, RECOVERY_POINTS, format_clean_shutdown,
+    format_offsets,
+};
+use millrace_engine::metadata::bootstrap::FEATURES_SUPPORTED;
+use millrace_engine::metadata::configs::ConfigMap;
+use millrace_engine::metadata::controller::{BrokerRules, ControllerSettings};
+use millrace_engine::metadata::record::Endpoint;
+use millrace_engine::topic_config::TopicConfig;
+use millrace_engine::types::{Nanos, ShardId};
+
+use super::administer::NODE;
+use super::verify;
+use super::world::World;
+
+/// The log directory.
+pub const LOG_DIR: &str = "/data/millrace";
+
+struct NoRules;
+
+impl BrokerRules for NoRules {
+    fn check(&self, _values: &ConfigMap, _is_default: bool) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn list_default(&self, _name: &str) -> Option<String> {
+        None
+    }
+}
+
+/// How the broker is set up in one of its lives.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup {
+    /// Shards.
+    pub shards: ShardId,
+    /// Memory for tails. Bytes.
+    pub memory_bytes: usize,
+    /// Most bytes of a journal.
+    pub journal_bytes: u64,
+}
+
+fn settings(setup: Setup) -> EngineSettings {
+    let topic_defaults = TopicConfig::default();
+    EngineSettings {
+        node_id: NODE,
+        rack: None,
+        log_dir: LOG_DIR.into(),
+        shards: setup.shards,
+        cores: Vec::new(),
+        memory_bytes: setup.memory_bytes,
+        journal_bytes: setup.journal_bytes,
+        is_flushed: true,
+        is_deep: false,
+        topic_defaults: Arc::new(topic_defaults.clone()),
+        group: GroupConfig::default(),
+        retention_check_ms: 300_000,
+        producer_expiration_ms: 86_400_000,
+        controller: ControllerSettings {
+            node_id: NODE,
+            partitions_default: 1,
+            replication_factor_default: 1,
+            delete_topic_enable: true,
+            topic_defaults,
+            features_supported: FEATURES_SUPPORTED.to_vec(),
+        },
+        endpoints: vec![Endpoint {
+            name: "PLAINTEXT".into(),
+            host: "localhost".into(),
+            port: 9092,
+            security_protocol: 0,
+        }],
+        rules: || Box::new(NoRules),
+    }
+}
+
+/// A broker that was started.
+pub struct Broker {
+    stop: Stop,
+    ended: Rc<RefCell<Vec<Stopped>>>,
+    error: Rc<RefCell<Option<BootError>>>,
+    reported: Receiver<Result<Identity, BootError>>,
+    shards: ShardId,
+}
+
+impl Broker {
+    /// Starts a broker on a machine.
+    pub fn start(sim: &Sim, world: &Rc<World>, setup: Setup) -> Self {
+        let settings = Arc::new(settings(setup));
+        let envs: Vec<SimEnv> = (0..setup.shards).map(|shard| sim.env(shard)).collect();
+        let wakes: Vec<_> = envs.iter().map(Env::waker).collect();
+        let stop = Stop::new(wakes.clone());
+        let (report, reported) = channel();
+        let (ended, error) = (Rc::default(), Rc::default());
+        for (env, wiring) in envs.into_iter().zip(wire(&wakes)) {
+            let of_shard = Rc::clone(world);
+            let serve: Serve<SimEnv> = Box::new(move |client, identity| {
+                Box::pin(verify::serve(of_shard, client, identity))
+            });
+            let (settings, stop, report) = (Arc::clone(&settings), stop.clone(), report.clone());
+            let ended: Rc<RefCell<Vec<Stopped>>> = Rc::clone(&ended);
+            let error: Rc<RefCell<Option<BootError>>> = Rc::clone(&error);
+            env.clone().spawn(async move {
+                match run_shard(env, wiring, settings, stop.clone(), serve, &report).await {
+                    Ok(stopped) => ended.borrow_mut().push(stopped),
+                    Err(failed) => {
+                        *error.borrow_mut() = Some(failed);
+                        stop.stop();
+                    }
+                }
+            });
+        }
+        Self { stop, ended, error, reported, shards: setup.shards }
+    }
+
+    /// Why it could not start, if so.
+    pub fn error(&self) -> Option<String> {
+        if let Some(error) = self.error.borrow().as_ref() {
+            return Some(error.to_string());
+        }
+        match self.reported.try_recv() {
+            Ok(Err(error)) => Some(error.to_string()),
+            Ok(Ok(_)) | Err(_) => None,
+        }
+    }
+
+    /// Begins a clean stop.
+    pub fn stop(&self) {
+        self.stop.stop();
+    }
+
+    /// Whether every shard has ended.
+    pub fn has_ended(&self) -> bool {
+        self.ended.borrow().len() == usize::from(self.shards)
+    }
+
+    /// Whether every shard has ended with everything in its segments.
+    pub fn is_clean(&self) -> bool {
+        self.has_ended() && self.ended.borrow().iter().all(|stopped| stopped.is_clean)
+    }
+
+    /// Where every partition ends, after a clean stop.
+    pub fn ends(&self) -> Vec<PartitionOffset> {
+        let ended = self.ended.borrow();
+        let ends = ended.iter().flat_map(|stopped| stopped.ends.iter());
+        ends.map(|(topic, partition, offset)| PartitionOffset {
+            topic: topic.to_string(),
+            partition: *partition,
+            offset: *offset,
+        })
+        .collect()
+    }
+
+    /// What the process does when all shards have ended clean: checkpoints and the marker.
+    ///
+    /// # Errors
+    /// It does not come to an end.
+    pub fn complete(&self, sim: &Sim) -> Result<(), Stalled> {
+        let env = sim.env(0);
+        let text = Bytes::from(format_offsets(&self.ends()));
+        let files = [
+            (RECOVERY_POINTS, text.clone()),
+            (HIGH_WATERMARKS, text),
+            (CLEAN_SHUTDOWN, Bytes::from(format_clean_shutdown(-1))),
+        ];
+        sim.run(async move {
+            for (name, text) in files {
+                if env.write_small(&Path::new(LOG_DIR).join(name), text).await.is_err() {
+                    return;
+                }
+            }
+        })
+    }
+}
+
+/// Simulated time from now on. Nanoseconds.
+pub fn later(sim: &Sim, nanos: u64) -> Nanos {
+    Nanos(sim.now().0 + nanos)
+}

@@ -1,0 +1,317 @@
+//! `millrace-bench compare`: two targets in one run.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use clap::Args;
+
+use super::load::LoadArgs;
+use super::run::CUT_SHORT;
+use super::target::{Opened, StartArgs, TargetWish, flushing};
+use super::unit;
+use crate::clock::pause;
+use crate::compare::{self, Comparison};
+use crate::report::{self, live::Live};
+use crate::result::RunResult;
+use crate::session::{Measured, Session, SessionError};
+use crate::sys::{self, Signal};
+use crate::target::broker::StartError;
+use crate::target::kafka::Flushing;
+use crate::{floor, terminal};
+
+const EXAMPLES: &str = "Examples:
+  This build's broker and Apache Kafka, both started for it, one core for the broker and one for the client:
+    millrace-bench compare --millrace --kafka --broker-core 0 --client-core 1 --rate max --batch-size 128KiB --partitions 6 --out compared
+  Two brokers that are there, at a steady rate:
+    millrace-bench compare host-a:9092 host-b:9092 --rate 20k --duration 30s --pairs 6
+  Kafka with itself, to see what a difference of nothing looks like:
+    millrace-bench compare kafka kafka --rate 10k
+Exit status: 0 done, 1 could not be done, 2 wrong flags, 4 cut short.";
+
+/// Flags of `compare`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, args_override_self = true)]
+pub struct CompareArgs {
+    /// Targets: HOST:PORT, millrace, kafka, kafka:flush. Two in all, with --millrace and --kafka.
+    #[arg(value_name = "TARGET")]
+    targets: Vec<TargetWish>,
+    /// Starts the millrace of this build as a target.
+    #[arg(long)]
+    millrace: bool,
+    /// Starts Apache Kafka 4.3.1 as a target, assembled from Maven Central: as it comes, or flushing each append.
+    #[arg(long, value_name = "default|flush", num_args = 0..=1, default_missing_value = "default", value_parser = flushing)]
+    kafka: Option<Flushing>,
+    /// Pairs of runs, in the order A B, B A, A B, ...
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..))]
+    pairs: u16,
+    /// Load on each target before the first pair, unmeasured: a JVM compiles while it runs.
+    #[arg(long, default_value = "10s", value_parser = unit::duration)]
+    settle: Duration,
+    /// Pins the generator to one core.
+    #[arg(long, value_name = "CORE")]
+    client_core: Option<usize>,
+    /// Does not keep memory warm beside brokers that use the page cache (see `feeder`).
+    #[arg(long)]
+    no_feeder: bool,
+    /// Most memory that is kept warm.
+    #[arg(long, value_name = "SIZE", value_parser = unit::bytes)]
+    feeder_most: Option<u64>,
+    /// Lets the target that is not measured run on beside the other, instead of holding it still.
+    #[arg(long)]
+    no_hold: bool,
+    /// Does not measure what the machine can do at all.
+    #[arg(long)]
+    no_floor: bool,
+    #[command(flatten)]
+    start: StartArgs,
+    #[command(flatten)]
+    load: LoadArgs,
+    /// Directory for report.html, result.json, pairs.csv and both targets' results.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+/// Why `compare` could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// A target could not be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A run could not be done.
+    #[error("{label}: {source}")]
+    Run {
+        /// The target.
+        label: String,
+        /// Why.
+        source: SessionError,
+    },
+    /// The results could not be written, or the flags do not fit.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// This machine refused something.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// The process that keeps memory warm; ends with this value.
+struct Feeder(Child);
+
+impl Drop for Feeder {
+    fn drop(&mut self) {
+        sys::signal(self.0.id(), Signal::Terminate).ok();
+        self.0.wait().ok();
+    }
+}
+
+/// The runs of both targets so far.
+#[derive(Default)]
+struct Runs {
+    pairs: Vec<(RunResult, RunResult)>,
+    sides: [Option<Measured>; 2],
+}
+
+impl CompareArgs {
+    /// Runs all pairs, prints and saves the verdict.
+    pub fn execute(&self) -> Result<ExitCode, CompareError> {
+        self.load.check().map_err(SessionError::Flags)?;
+        let [a, b] = self.wishes()?;
+        if let Some(path) = &self.out {
+            report::save::make(path)?;
+        }
+        let mut remarks = Vec::new();
+        let floor = (!self.no_floor
+            && !matches!((&a, &b), (TargetWish::Address(_), TargetWish::Address(_))))
+        .then(|| floor::measure(self.start.directory(), floor::QUICK))
+        .transpose()
+        .unwrap_or_else(|error| {
+            remarks.push(format!("the machine's floor could not be measured: {error}"));
+            None
+        });
+        let mut opened = [self.start.open(&a, "a")?, self.start.open(&b, "b")?];
+        if opened[0].label == opened[1].label {
+            for (side, name) in opened.iter_mut().zip(["A", "B"]) {
+                side.label = format!("{} ({name})", side.label);
+            }
+        }
+        let _feeder = self.feed(&opened, &mut remarks)?;
+        remarks.push(match (self.start.broker_core, self.client_core) {
+            (Some(broker), Some(client)) => {
+                format!(
+                    "started brokers were pinned to core {broker}, the generator to core {client}"
+                )
+            }
+            _ => "brokers and generator were not all pinned to cores: they may have shared one"
+                .into(),
+        });
+        let runs = self.pairs(&mut opened, &mut remarks)?;
+        let partial = sys::interrupted();
+        let [Some(mut first), Some(mut second)] = runs.sides else {
+            return Err(SessionError::Flags("no pair was completed".into()).into());
+        };
+        first.result = RunResult::new(first.context.clone(), &first.outcome);
+        second.result = RunResult::new(second.context.clone(), &second.outcome);
+        first.result.floor.clone_from(&floor);
+        second.result.floor.clone_from(&floor);
+        let labels = (opened[0].label.as_str(), opened[1].label.as_str());
+        let mut comparison = compare::compare(labels, &runs.pairs, remarks);
+        comparison.floor = floor;
+        self.tell(&comparison, (&first, &second))?;
+        Ok(if partial { ExitCode::from(CUT_SHORT) } else { ExitCode::SUCCESS })
+    }
+
+    fn tell(
+        &self,
+        comparison: &Comparison,
+        sides: (&Measured, &Measured),
+    ) -> Result<(), SessionError> {
+        for line in comparison.lines() {
+            terminal::line(&line);
+        }
+        if let Some(path) = &self.out {
+            report::save::comparison(path, comparison, sides)?;
+            terminal::line(&format!("written: {}", path.join("report.html").display()));
+        }
+        Ok(())
+    }
+
+    fn wishes(&self) -> Result<[TargetWish; 2], SessionError> {
+        let mut wishes = self.targets.clone();
+        if self.millrace {
+            wishes.push(TargetWish::Millrace);
+        }
+        wishes.extend(self.kafka.map(TargetWish::Kafka));
+        wishes.try_into().map_err(|wishes: Vec<_>| {
+            SessionError::Flags(format!(
+                "compare takes two targets, not {}: HOST:PORT, millrace, kafka, kafka:flush",
+                wishes.len()
+            ))
+        })
+    }
+
+    /// Starts the feeder where a target's page cache is on this machine, and waits until memory is warm.
+    fn feed(
+        &self,
+        opened: &[Opened; 2],
+        remarks: &mut Vec<String>,
+    ) -> Result<Option<Feeder>, CompareError> {
+        let system = |what| move |source| CompareError::System { what, source };
+        if opened.iter().all(|side| side.broker.is_none()) {
+            return Ok(None);
+        }
+        if self.no_feeder {
+            remarks.push(
+                "memory was not kept warm: on a virtual machine that gives free pages back to its host, a broker that uses the page cache is measured too slow; do not publish these figures".into(),
+            );
+            return Ok(None);
+        }
+        let own = std::env::current_exe().map_err(system("cannot find this program"))?;
+        let mut command = Command::new(own);
+        command.args(["feeder", "--duration", "12h"]);
+        if let Some(most) = self.feeder_most {
+            command.args(["--most", &most.to_string()]);
+        }
+        terminal::line("warming memory (up to a minute) ...");
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let mut feeder = Feeder(child.map_err(system("cannot start the feeder"))?);
+        if let Some(out) = feeder.0.stdout.take() {
+            let mut line = String::new();
+            BufReader::new(out)
+                .read_line(&mut line)
+                .map_err(system("the feeder does not tell when it is ready"))?;
+            remarks.push(format!(
+                "memory was kept warm by a feeder ({}) beside both targets, so that the page cache gets pages that the host already backs",
+                line.trim()
+            ));
+        }
+        Ok(Some(feeder))
+    }
+
+    /// Only `side` may run on, unless both may.
+    fn turn_to(&self, opened: &mut [Opened; 2], side: usize) -> Result<(), CompareError> {
+        let system = |what| move |source| CompareError::System { what, source };
+        // What the last run has left in the page cache must not be written while the next one is measured.
+        sys::sync_disks();
+        for (index, target) in opened.iter_mut().enumerate() {
+            let Some(broker) = &mut target.broker else { continue };
+            if index == side {
+                broker.go_on().map_err(system("cannot let a broker go on"))?;
+            } else if !self.no_hold {
+                broker.hold().map_err(system("cannot hold a broker still"))?;
+            }
+        }
+        pause(Duration::from_millis(500));
+        Ok(())
+    }
+
+    fn measure(&self, target: &Opened, load: &LoadArgs) -> Result<Measured, CompareError> {
+        let session = Session {
+            bootstrap: &target.address,
+            load,
+            broker_pid: target.broker.as_ref().map(crate::target::broker::Broker::pid),
+            core: self.client_core,
+        };
+        let mut live = Live::new(load);
+        let measured = session
+            .measure(|second| live.second(second))
+            .map_err(|source| CompareError::Run { label: target.label.clone(), source })?;
+        live.end();
+        Ok(measured)
+    }
+
+    fn pairs(
+        &self,
+        opened: &mut [Opened; 2],
+        remarks: &mut Vec<String>,
+    ) -> Result<Runs, CompareError> {
+        if !self.no_hold && opened.iter().all(|side| side.broker.is_some()) {
+            remarks.push("the target that was not measured was held still (SIGSTOP)".into());
+        }
+        if !self.settle.is_zero() {
+            let mut load = self.load.clone();
+            load.settle(self.settle);
+            for side in 0..2 {
+                terminal::line(&format!("settling {}", opened[side].label));
+                self.turn_to(opened, side)?;
+                self.measure(&opened[side], &load)?;
+            }
+        }
+        let mut runs = Runs::default();
+        for pair in 0..usize::from(self.pairs) {
+            let order = if pair % 2 == 0 { [0, 1] } else { [1, 0] };
+            let mut results = [None, None];
+            for side in order {
+                if sys::interrupted() {
+                    return Ok(runs);
+                }
+                let label = &opened[side].label;
+                terminal::line(&format!("pair {} of {}: {label}", pair + 1, self.pairs));
+                self.turn_to(opened, side)?;
+                let measured = self.measure(&opened[side], &self.load)?;
+                if let Some(reason) = &measured.result.partial {
+                    remarks.push(format!("a run of {} ended early: {reason}", opened[side].label));
+                    if sys::interrupted() {
+                        return Ok(runs);
+                    }
+                }
+                results[side] = Some(measured);
+            }
+            if let [Some(a), Some(b)] = results {
+                runs.pairs.push((a.result.clone(), b.result.clone()));
+                for (kept, measured) in runs.sides.iter_mut().zip([a, b]) {
+                    match kept {
+                        Some(kept) => kept.outcome.append(&measured.outcome),
+                        None => *kept = Some(measured),
+                    }
+                }
+            }
+        }
+        Ok(runs)
+    }
+}

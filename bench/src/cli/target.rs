@@ -1,0 +1,162 @@
+//! The flags that say what to run against: a broker that is there, or one that is started for it.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+
+use super::unit;
+use crate::target::broker::{Broker, StartError};
+use crate::target::kafka::{Flushing, Kafka};
+use crate::target::millrace::Millrace;
+use crate::target::place;
+use crate::terminal;
+
+/// How brokers are started.
+#[derive(Clone, Debug, Args)]
+pub struct StartArgs {
+    /// Where the data of started brokers goes, on the disk that is to be measured; removed afterwards.
+    #[arg(long, value_name = "DIR", default_value = "millrace-bench-data")]
+    data_dir: PathBuf,
+    /// Pins started brokers to one core.
+    #[arg(long, value_name = "CORE")]
+    pub broker_core: Option<usize>,
+    /// The millrace program to start; without it, the one beside this program.
+    #[arg(long, value_name = "FILE")]
+    millrace_program: Option<PathBuf>,
+    /// A setting of a started millrace; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = unit::pair)]
+    millrace_set: Vec<(String, String)>,
+    /// A setting of a started Kafka; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = unit::pair)]
+    kafka_set: Vec<(String, String)>,
+    /// Where Kafka's libraries are kept once assembled; without it, the user's cache.
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+}
+
+/// One target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetWish {
+    /// A broker that is there.
+    Address(String),
+    /// The broker of this build.
+    Millrace,
+    /// Apache Kafka, assembled from Maven Central.
+    Kafka(Flushing),
+}
+
+impl FromStr for TargetWish {
+    type Err = String;
+
+    /// `millrace`, `kafka`, `kafka:flush` or `HOST:PORT`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "millrace" => Ok(Self::Millrace),
+            "kafka" | "kafka:default" => Ok(Self::Kafka(Flushing::Default)),
+            "kafka:flush" => Ok(Self::Kafka(Flushing::EachAppend)),
+            _ if text.contains(':') => Ok(Self::Address(text.to_owned())),
+            _ => Err("say HOST:PORT, millrace, kafka or kafka:flush".into()),
+        }
+    }
+}
+
+/// The value of `--kafka`.
+pub fn flushing(text: &str) -> Result<Flushing, String> {
+    match text {
+        "default" => Ok(Flushing::Default),
+        "flush" => Ok(Flushing::EachAppend),
+        _ => Err("say default or flush".into()),
+    }
+}
+
+/// A target, ready.
+pub struct Opened {
+    /// What reports call it.
+    pub label: String,
+    /// Where it is.
+    pub address: String,
+    /// Its process, if it was started here.
+    pub broker: Option<Broker>,
+}
+
+impl StartArgs {
+    /// Where the data of started brokers goes.
+    pub fn directory(&self) -> &std::path::Path {
+        &self.data_dir
+    }
+
+    /// Starts what has to be started. `name` tells its data from that of others.
+    pub fn open(&self, wish: &TargetWish, name: &str) -> Result<Opened, StartError> {
+        let directory = self.data_dir.join(format!("{name}-{}", std::process::id()));
+        if !matches!(wish, TargetWish::Address(_)) && place::is_memory(&self.data_dir) {
+            terminal::complain(&format!(
+                "warning: {} is in memory, not on a disk: flushes there mean nothing; say --data-dir",
+                self.data_dir.display()
+            ));
+        }
+        let broker = match wish {
+            TargetWish::Address(address) => {
+                let (label, address) = (address.clone(), address.clone());
+                return Ok(Opened { label, address, broker: None });
+            }
+            TargetWish::Millrace => Millrace {
+                program: self.millrace_program.as_deref(),
+                directory: &directory,
+                overrides: &self.millrace_set,
+                core: self.broker_core,
+            }
+            .start()?,
+            TargetWish::Kafka(flushing) => Kafka {
+                flushing: *flushing,
+                directory: &directory,
+                cache: self.cache.as_deref(),
+                core: self.broker_core,
+                overrides: &self.kafka_set,
+            }
+            .start(terminal::line)?,
+        };
+        let (label, address) = (broker.label.clone(), broker.address.clone());
+        Ok(Opened { label, address, broker: Some(broker) })
+    }
+}
+
+/// One target of a command that has one.
+#[derive(Clone, Debug, Args)]
+pub struct TargetArgs {
+    /// Broker address; several, with commas, are tried in turn.
+    #[arg(long, value_name = "HOST:PORT")]
+    bootstrap: Option<String>,
+    /// Starts the millrace of this build for the time being.
+    #[arg(long, conflicts_with = "bootstrap")]
+    millrace: bool,
+    /// Starts Apache Kafka 4.3.1 for the time being, assembled from Maven Central: as it comes, or flushing each append.
+    #[arg(
+        long,
+        value_name = "default|flush",
+        num_args = 0..=1,
+        default_missing_value = "default",
+        value_parser = flushing,
+        conflicts_with_all = ["bootstrap", "millrace"]
+    )]
+    kafka: Option<Flushing>,
+    #[command(flatten)]
+    start: StartArgs,
+}
+
+impl TargetArgs {
+    /// Starts what has to be started.
+    pub fn open(&self) -> Result<Opened, StartError> {
+        let wish = match (&self.bootstrap, self.millrace, self.kafka) {
+            (Some(address), ..) => TargetWish::Address(address.clone()),
+            (None, true, _) => TargetWish::Millrace,
+            (None, false, Some(flushing)) => TargetWish::Kafka(flushing),
+            (None, false, None) => {
+                return Err(StartError::Missing(
+                    "which broker? Say --bootstrap HOST:PORT, --millrace or --kafka".into(),
+                ));
+            }
+        };
+        self.start.open(&wish, "target")
+    }
+}

@@ -1,0 +1,111 @@
+//! The program's figures against a stand-in broker with a known delay: distributions, not speed.
+//!
+//! A busy machine can delay any process for a while, which is a true latency; so each case may be tried a few times,
+//! and has to be right once. A figure that were computed wrongly would be wrong every time.
+
+mod support;
+
+use serde_json::Value;
+use support::{Stub, run};
+
+const TRIES: usize = 4;
+
+/// A latency figure in milliseconds.
+fn ms(result: &Value, latency: &str, figure: &str) -> f64 {
+    result["produce"][latency][figure].as_f64().expect("a number") / 1e3
+}
+
+/// A case, the figures it is about, and whether they are right.
+fn right(name: &str, case: impl Fn() -> Vec<(String, f64, f64, f64)>) {
+    let mut seen = Vec::new();
+    for _ in 0..TRIES {
+        let figures = case();
+        if figures.iter().all(|(_, found, low, high)| (low..=high).contains(&found)) {
+            return;
+        }
+        seen.push(figures);
+    }
+    panic!("{name}: (figure, found, lowest, highest) of all tries: {seen:#?}");
+}
+
+/// A figure that must be within 5 % of a value.
+fn near(what: &str, found: f64, value: f64) -> (String, f64, f64, f64) {
+    (what.to_owned(), found, value * 0.95, value * 1.05)
+}
+
+#[test]
+fn a_constant_delay_is_every_percentile() {
+    right("constant", || {
+        let stub = Stub::start(&["--delay", "50ms"]);
+        let flags =
+            ["--rate", "200", "--duration", "3s", "--warmup", "500ms", "--in-flight", "100"];
+        let result = run("constant", &stub.address, &[&flags[..], &["--consumers", "0"]].concat());
+        let mut figures = Vec::new();
+        for latency in ["latency_us", "service_us"] {
+            for figure in ["p50", "p90", "p99", "mean"] {
+                let what = format!("{latency} {figure}");
+                figures.push(near(&what, ms(&result, latency, figure), 50.0));
+            }
+        }
+        let count = result["produce"]["latency_us"]["count"].as_f64().expect("a number");
+        figures.push(("count".into(), count, 599.0, 601.0));
+        figures
+    });
+}
+
+/// Nothing is answered for 200 ms of each 5 s; otherwise each answer takes 5 ms.
+const STALLING: [&str; 6] = ["--delay", "5ms", "--stall", "200ms", "--stall-every", "5s"];
+
+#[test]
+fn the_open_loop_shows_a_stall() {
+    right("open", || {
+        let stub = Stub::start(&STALLING);
+        let flags = ["--rate", "1000", "--duration", "5s", "--warmup", "500ms"];
+        let more = ["--in-flight", "1000", "--batch-records", "1", "--consumers", "0"];
+        let result = run("open", &stub.address, &[&flags[..], &more].concat());
+        // One period is measured: 4 % of the records meet the stall, and wait evenly from nothing to all of it. So 1 %
+        // wait longer than three quarters of it.
+        vec![
+            near("p50", ms(&result, "latency_us", "p50"), 5.0),
+            near("p90", ms(&result, "latency_us", "p90"), 5.0),
+            near("p99", ms(&result, "latency_us", "p99"), 155.0),
+            near("p999", ms(&result, "latency_us", "p999"), 200.0),
+            near("max", ms(&result, "latency_us", "max"), 205.0),
+        ]
+    });
+}
+
+#[test]
+fn the_stall_is_in_the_latency_even_if_nothing_more_may_be_in_flight() {
+    right("few in flight", || {
+        let stub = Stub::start(&STALLING);
+        let flags = ["--rate", "1000", "--duration", "5s", "--warmup", "500ms"];
+        let more = ["--in-flight", "10", "--consumers", "0"];
+        let result = run("few", &stub.address, &[&flags[..], &more].concat());
+        let late = result["late_sends"].as_f64().expect("a number");
+        vec![
+            // Who had to wait for room goes out when the stall is over, and takes 5 ms more.
+            ("p99".into(), ms(&result, "latency_us", "p99"), 155.0 * 0.95, 160.0 * 1.05),
+            near("max", ms(&result, "latency_us", "max"), 205.0),
+            ("late sends".into(), late, 150.0, 250.0),
+        ]
+    });
+}
+
+#[test]
+fn the_closed_loop_hides_the_same_stall_and_says_so() {
+    right("closed", || {
+        let stub = Stub::start(&STALLING);
+        let flags = ["--rate", "max", "--duration", "5s", "--warmup", "500ms"];
+        let more = ["--in-flight", "1", "--batch-records", "1", "--consumers", "0"];
+        let result = run("closed", &stub.address, &[&flags[..], &more].concat());
+        let remarks = result["remarks"].to_string();
+        assert!(remarks.contains("closed loop"), "{remarks}");
+        vec![
+            ("p50".into(), ms(&result, "latency_us", "p50"), 4.9, 5.6),
+            // Only one request in a thousand met it.
+            ("p99".into(), ms(&result, "latency_us", "p99"), 4.9, 20.0),
+            ("max".into(), ms(&result, "latency_us", "max"), 190.0, 215.0),
+        ]
+    });
+}

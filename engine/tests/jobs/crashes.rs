@@ -27,7 +27,7 @@ async fn work(mini: &mut Mini, turns: u64, large: bool) {
                 _ => env.random() % 800,
             };
             let records = 1 + env.random() % 3;
-            let producer = (env.random() % 2 == 0).then(|| {
+            let producer = (env.random().is_multiple_of(2)).then(|| {
                 let id = 10 + (env.random() % 5) as i64;
                 (id, mini.model.borrow().sequences.get(&id).copied().unwrap_or(0))
             });
@@ -38,8 +38,8 @@ async fn work(mini: &mut Mini, turns: u64, large: bool) {
         if !mini.is_committing() && mini.partition.is_dirty() {
             mini.commit();
         }
-        if env.random() % 8 == 0 || mini.partition.open_segments().count() > 1 {
-            mini.flush(env.random() % 4 == 0);
+        if env.random().is_multiple_of(8) || mini.partition.open_segments().count() > 1 {
+            mini.flush(env.random().is_multiple_of(4));
         }
         let pause = env.random() % 2_000_000;
         let until = millrace_engine::types::Nanos(env.now().0 + pause);
@@ -112,7 +112,7 @@ fn crash_rounds(seed: u64, large: bool, kill: bool) {
         env.spawn(task);
         while !recovered.get() {
             assert!(sim.run_steps(1000) > 0);
-            if env.random() % 8 == 0 {
+            if env.random().is_multiple_of(8) {
                 // A crash during recovery.
                 break;
             }

@@ -1,5 +1,4 @@
 //! The engine's jobs over the simulated world, driven by a partition of their own.
-#![expect(clippy::too_many_lines, reason = "a test tells its story in one piece")]
 #![expect(clippy::await_holding_refcell_ref, reason = "one task at a time uses the model")]
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ fn reads_give_whole_batches_from_any_offset() {
                 let limit = offset + 1 + (env.random() % 20) as i64;
                 let plan = ColdRead {
                     segment: segment.base_offset,
-                    from: (env.random() % 2 == 0).then_some(0),
+                    from: (env.random().is_multiple_of(2)).then_some(0),
                     to: segment.bytes,
                     offset,
                     limit,

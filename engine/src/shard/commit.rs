@@ -29,11 +29,12 @@ pub struct RunningCommit {
 impl Shard {
     /// Ends a turn: whatever was appended is put into a commit, unless one is running.
     pub fn end_turn(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        // In this order: whoever waits for memory that is let go now is not woken again.
+        self.relieve(effects);
         self.append_deferred(now, effects);
         if !self.is_offline && !self.dirty.is_empty() {
             self.begin_commit(effects);
         }
-        self.relieve(effects);
         self.relieve_journal(effects);
         if let Some(file) = self.journal.wants_file() {
             effects.push(Effect::Run(Job::CreateJournalFile(file)));

@@ -36,7 +36,9 @@ fn main() -> ExitCode {
     if let Err(error) = sys::catch_interrupt() {
         terminal::complain(&format!("warning: SIGINT will lose the results so far: {error}"));
     }
-    execute(std::env::args_os().collect()).unwrap_or_else(|error| {
+    let outcome = execute(std::env::args_os().collect());
+    cli::target::tidy_up();
+    outcome.unwrap_or_else(|error| {
         terminal::complain(&format!("error: {error}"));
         ExitCode::from(FAILED)
     })

@@ -287,11 +287,18 @@ impl RunResult {
                 self.skipped_sends
             ));
         }
+        let sent = self.produce.as_ref().map_or(0, |produce| produce.latency_us.count).max(1);
+        let late = self.late_sends_by_client as f64 / sent as f64;
         if self.client.was_the_limit {
             remarks.push(
                 "the generator was the limit: its core was busy, or it sent late by its own fault; the target may be able to do more"
                     .into(),
             );
+        } else if late > LATE_WORTH_SAYING {
+            remarks.push(format!(
+                "{:.1} % of the records went out more than 1 ms late by the generator's own fault (its core was taken); that is part of their latency",
+                late * 100.0
+            ));
         }
         self.remarks = remarks;
     }
@@ -300,7 +307,9 @@ impl RunResult {
 /// From this share of its core on, the generator is taken to be the limit of a closed loop.
 const BUSY_CORES: f64 = 0.95;
 /// In an open loop it is the limit when this share of records went out late by its own fault.
-const LATE_SHARE: f64 = 0.001;
+const LATE_SHARE: f64 = 0.05;
+/// From this share on, it is mentioned.
+const LATE_WORTH_SAYING: f64 = 0.001;
 
 fn client(outcome: &Outcome, measured_s: f64, gb: f64, requests: f64) -> Client {
     let Outcome { recorder, used, .. } = outcome;

@@ -164,3 +164,13 @@ fn the_page_needs_nothing_else() {
         assert!(text.contains("prefers-color-scheme: dark"));
     }
 }
+
+#[test]
+fn verify_does_not_believe_a_broker_that_throws_records_away() {
+    let stub = Stub::start(&[]);
+    let flags = ["--topic", "t", "--records", "100", "--duration", "1s", "--patience", "1s"];
+    let base = ["verify", "--bootstrap", &stub.address];
+    let output = output(&[&base[..], &flags].concat());
+    assert!(!output.status.success(), "{}", words(&output));
+    assert!(!words(&output).contains("nothing is wrong"), "{}", words(&output));
+}

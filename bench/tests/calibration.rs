@@ -51,7 +51,7 @@ fn near(what: &str, found: f64, value: f64) -> Figure {
 
 fn a_constant_delay_is_every_percentile() {
     right("constant", || {
-        let stub = Stub::start(&["--delay", "50ms"]);
+        let stub = Stub::start(&["--delay", "200ms"]);
         let flags =
             ["--rate", "200", "--duration", "3s", "--warmup", "500ms", "--in-flight", "100"];
         let result = run("constant", &stub.address, &[&flags[..], &["--consumers", "0"]].concat());
@@ -59,7 +59,7 @@ fn a_constant_delay_is_every_percentile() {
         for latency in ["latency_us", "service_us"] {
             for figure in ["p50", "p90", "p99", "mean"] {
                 let what = format!("{latency} {figure}");
-                figures.push(near(&what, ms(&result, latency, figure), 50.0));
+                figures.push(near(&what, ms(&result, latency, figure), 200.0));
             }
         }
         let count = result["produce"]["latency_us"]["count"].as_f64().expect("a number");
@@ -92,16 +92,16 @@ const OPEN: [&str; 12] = [
 fn the_open_loop_shows_a_stall() {
     right("open", || {
         // 5 % of a long delay is more than what a busy machine adds.
-        let stub = stalling("100ms");
+        let stub = stalling("200ms");
         let result = run("open", &stub.address, &OPEN);
         // 4 % of the records meet the stall, and wait evenly from nothing to all of it. So 1 % wait longer than three
         // quarters of it, and one in a thousand longer than 39 fortieths.
         vec![
-            near("p50", ms(&result, "latency_us", "p50"), 100.0),
-            near("p90", ms(&result, "latency_us", "p90"), 100.0),
-            near("p99", ms(&result, "latency_us", "p99"), 250.0),
-            near("p999", ms(&result, "latency_us", "p999"), 295.0),
-            near("max", ms(&result, "latency_us", "max"), 300.0),
+            near("p50", ms(&result, "latency_us", "p50"), 200.0),
+            near("p90", ms(&result, "latency_us", "p90"), 200.0),
+            near("p99", ms(&result, "latency_us", "p99"), 350.0),
+            near("p999", ms(&result, "latency_us", "p999"), 395.0),
+            near("max", ms(&result, "latency_us", "max"), 400.0),
         ]
     });
 }
@@ -141,7 +141,6 @@ fn the_closed_loop_hides_the_same_stall_and_says_so() {
 }
 
 #[test]
-#[ignore = "needs a quiet machine: cargo test -p millrace-bench --test calibration -- --ignored"]
 fn figures_are_right_within_five_percent() {
     a_constant_delay_is_every_percentile();
     the_open_loop_shows_a_stall();

@@ -46,8 +46,8 @@ pub struct CompareArgs {
     /// Pairs of runs, in the order A B, B A, A B, ...
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..))]
     pairs: u16,
-    /// Load on each target before the first pair, unmeasured: a JVM compiles while it runs.
-    #[arg(long, default_value = "10s", value_parser = unit::duration)]
+    /// Load on each target before the first pair, unmeasured: a JVM compiles while it runs, for minutes on one core.
+    #[arg(long, default_value = "20s", value_parser = unit::duration)]
     settle: Duration,
     /// Pins the generator to one core.
     #[arg(long, value_name = "CORE")]

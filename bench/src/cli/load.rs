@@ -171,7 +171,9 @@ impl LoadArgs {
         let rate = self.step.first().map_or(self.rate, |step| step.0);
         self.hold(rate, time);
         self.warmup = Duration::ZERO;
-        self.prefill = None;
+        if self.producers > 0 {
+            self.prefill = None; // who only reads needs something to read
+        }
     }
 
     /// Whether the flags fit together; if not, why.
@@ -243,6 +245,7 @@ impl LoadArgs {
             name: self.topic.clone().unwrap_or_else(fresh),
             partitions: self.partitions,
             created_partitions: 1,
+            create: self.producers > 0 || self.prefill.is_some(),
             replicas: self.replication_factor,
             configs: self.topic_config.clone(),
         }

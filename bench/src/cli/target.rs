@@ -12,11 +12,19 @@ use crate::target::millrace::Millrace;
 use crate::target::place;
 use crate::terminal;
 
+/// Where data goes unless told otherwise.
+const DATA_DIR: &str = "millrace-bench-data";
+
+/// Removes the default data directory if it is empty.
+pub fn tidy_up() {
+    std::fs::remove_dir(DATA_DIR).ok();
+}
+
 /// How brokers are started.
 #[derive(Clone, Debug, Args)]
 pub struct StartArgs {
     /// Where the data of started brokers goes, on the disk that is to be measured; removed afterwards.
-    #[arg(long, value_name = "DIR", default_value = "millrace-bench-data")]
+    #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
     data_dir: PathBuf,
     /// Pins started brokers to one core.
     #[arg(long, value_name = "CORE")]

@@ -170,6 +170,7 @@ impl VerifyArgs {
             name: name.clone(),
             partitions: self.topic.is_none().then_some(self.partitions),
             created_partitions: self.partitions,
+            create: true,
             replicas: self.replication_factor,
             // Retention must not take what is checked.
             configs: vec![

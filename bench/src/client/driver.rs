@@ -24,6 +24,8 @@ use crate::workload::{Pace, ReadFrom, Workload};
 const NAP_NS: u64 = 100_000_000;
 /// How long records may take to reach a consumer after the last acknowledgement before the run ends without them.
 const ARRIVAL_NS: u64 = 1_000_000_000;
+/// How long an open loop may take after its end to send what was due before it.
+const REST_NS: u64 = 1_000_000_000;
 /// Time between attempts to connect again.
 const RETRY_NS: u64 = 50_000_000;
 /// With reconnecting, answers may still come for this long after the end.
@@ -146,7 +148,10 @@ impl<'w> Driver<'w> {
             if after.is_none() && (now_ns >= window.end || enough) {
                 self.recorder.window.end = now_ns.min(window.end);
                 after = Some(Sample::take(&self.clock, self.broker));
-                self.send_the_rest(now_ns);
+                self.end_load();
+            }
+            if after.is_some_and(|after| now_ns > after.at_ns + REST_NS) {
+                self.force.producers.iter_mut().for_each(Producer::stop);
             }
             if sys::interrupted() && cut_short.is_none() {
                 cut_short = Some("interrupted".to_owned());
@@ -160,7 +165,9 @@ impl<'w> Driver<'w> {
             if after.is_some_and(|after| self.finished(now_ns, after.at_ns)) {
                 break;
             }
-            if let Err(text) = self.turn(now_ns, ticks.next_ns, &mut ready) {
+            let edge_ns = if before.is_none() { window.start } else { window.end };
+            let edge_ns = if edge_ns > now_ns { edge_ns } else { u64::MAX };
+            if let Err(text) = self.turn(now_ns, ticks.next_ns.min(edge_ns), &mut ready) {
                 self.recorder.error(format!("broken: {text}"));
                 cut_short = Some(text);
                 self.recorder.window.end = self.clock.now_ns().min(window.end);
@@ -185,14 +192,12 @@ impl<'w> Driver<'w> {
         }
     }
 
-    /// The end of the load: what waits for company goes out as it is, where there is room for it.
-    fn send_the_rest(&mut self, now_ns: u64) {
-        for index in 0..self.force.producers.len() {
-            // An error here is met again by the next turn.
-            if matches!(self.workload.pace, Pace::Open(_)) {
-                self.pump_producer(index, now_ns).ok();
-            }
-            self.force.producers[index].stop();
+    /// The end of the load. An open loop still sends what was due before it, for a while.
+    fn end_load(&mut self) {
+        if self.workload.pace == Pace::Closed {
+            self.force.producers.iter_mut().for_each(Producer::stop);
+        } else {
+            self.wakes.fill(0);
         }
     }
 
@@ -204,7 +209,7 @@ impl<'w> Driver<'w> {
 
     /// Whether all answers are in, and all records have reached a consumer or had their time to.
     fn finished(&mut self, now_ns: u64, end_ns: u64) -> bool {
-        if !self.force.producers.iter().all(Producer::idle) {
+        if !self.force.producers.iter().all(|producer| producer.idle(now_ns)) {
             // A broker that stays away does not keep the run from ending.
             return self.workload.reconnect && now_ns > end_ns + MENDING_NS;
         }
@@ -218,8 +223,8 @@ impl<'w> Driver<'w> {
     }
 
     /// One turn: whoever is due sends, then what has come is read.
-    fn turn(&mut self, now_ns: u64, tick_ns: u64, ready: &mut Vec<Ready>) -> Result<(), String> {
-        let mut wake_ns = tick_ns;
+    fn turn(&mut self, now_ns: u64, wake_ns: u64, ready: &mut Vec<Ready>) -> Result<(), String> {
+        let mut wake_ns = wake_ns;
         if now_ns >= self.begin_ns {
             for index in 0..self.force.producers.len() {
                 if self.wakes[index] <= now_ns {

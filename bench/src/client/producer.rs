@@ -122,9 +122,10 @@ impl Producer {
         self.stopped = true;
     }
 
-    /// Whether nothing is on its way.
-    pub fn idle(&self) -> bool {
-        self.sent.is_empty() && self.again.is_empty() && self.connection.drained()
+    /// Whether nothing is on its way, nor was due by `now_ns` and may still be sent.
+    pub fn idle(&self, now_ns: u64) -> bool {
+        let quiet = self.sent.is_empty() && self.again.is_empty() && self.connection.drained();
+        quiet && (self.stopped || self.unsent(now_ns) == 0)
     }
 
     /// Records on their way.

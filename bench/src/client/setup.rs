@@ -54,6 +54,8 @@ pub struct TopicWish {
     pub partitions: Option<i32>,
     /// Partitions where it must be created and nothing is asked for.
     pub created_partitions: i32,
+    /// Whether to create it if it is not there.
+    pub create: bool,
     /// Replicas where it must be created.
     pub replicas: i16,
     /// Configuration where it must be created.
@@ -177,6 +179,12 @@ fn ensure_topic(asker: &mut Asker, wish: &TopicWish) -> Result<bool, SetupError>
             });
         }
         return Ok(false);
+    }
+    if !wish.create {
+        return Err(SetupError::Topic {
+            topic: wish.name.clone(),
+            problem: "is not there, and a run that only reads does not create it".into(),
+        });
     }
     let partitions = wish.partitions.unwrap_or(wish.created_partitions);
     match asker.create_topic(&wish.name, partitions, wish.replicas, &wish.configs) {

@@ -26,7 +26,10 @@ pub struct Comparison {
     pub a: Side,
     /// The second; `b/result.json`.
     pub b: Side,
-    /// Per figure, in the order of importance that the page shows.
+    /// Names of the figures, in the order they are shown.
+    #[serde(default)]
+    pub order: Vec<String>,
+    /// Per figure.
     pub verdict: BTreeMap<String, Verdict>,
     pub pairs: usize,
     pub remarks: Vec<String>,
@@ -111,6 +114,7 @@ pub fn compare(
         command: std::env::args().collect(),
         a: side(labels.0, pairs.iter().map(|pair| &pair.0).collect()),
         b: side(labels.1, pairs.iter().map(|pair| &pair.1).collect()),
+        order: FIGURES.iter().map(|figure| figure.name.to_owned()).collect(),
         verdict,
         pairs: pairs.len(),
         remarks,

@@ -96,14 +96,19 @@ function overTime(runs, series, name, log) {
   return make("div", {}, legend(lines.map((line) => [line.title, line.stroke, line.dashed])), plot.svg);
 }
 
+// The verdicts in the order they are to be shown.
+function ordered(comparison) {
+  return comparison.order.filter((name) => comparison.verdict[name]).map((name) => [name, comparison.verdict[name]]);
+}
+
 // Ratios with their intervals, around 1.
 function forest(comparison) {
-  const rows = Object.entries(comparison.verdict).filter(([, verdict]) => verdict.ratio > 0);
+  const rows = ordered(comparison);
   if (rows.length === 0) return null;
   const low = Math.min(0.5, ...rows.map(([, v]) => Math.max(v.low, 0.01)));
   const high = Math.max(2, ...rows.map(([, v]) => Math.min(v.high, 100)));
   const height = 46 + rows.length * 24;
-  const plot = new Plot(1100, height, { log: true, from: low, to: high }, { from: 0, to: 1 });
+  const plot = new Plot(1100, height, { log: true, from: low * 0.95, to: high * 1.05 }, { from: 0, to: 1 });
   plot.box.left = 260;
   const ticks = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100].filter((value) => value >= low && value <= high);
   plot.axes(ticks.map((value) => [value, "×" + value]), [], `${comparison.a.label} / ${comparison.b.label}`);

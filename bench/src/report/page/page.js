@@ -9,7 +9,7 @@ function card(title, content, wide, note) {
 }
 function table(heads, rows) {
   return make("table", {},
-    make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", {}, head)))),
+    make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", head === "verdict" ? { class: "words" } : {}, head)))),
     make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell) =>
       cell instanceof Node ? cell : make("td", {}, cell))))));
 }
@@ -70,7 +70,7 @@ function about() {
 function verdicts() {
   if (!comparison) return null;
   const { a, b } = comparison;
-  const rows = Object.entries(comparison.verdict).map(([name, v]) => {
+  const rows = ordered(comparison).map(([name, v]) => {
     const show = v.unit === "us" ? time : v.unit === "bytes/s" || v.unit === "bytes" ? bytes : count;
     const words = make("td", { class: "words " + (v.better === "a" ? "good" : v.better === "b" ? "bad" : "soft") }, v.text);
     return [name, show(v.median_a), show(v.median_b), trim(v.ratio), `${trim(v.low)} – ${trim(v.high)}`, words];
@@ -105,12 +105,13 @@ function phases() {
 
 const started = new Date(runs[0].result.started_unix_ms).toISOString().replace("T", " ").slice(0, 19);
 page.append(make("h1", {}, data.title), make("p", { class: "soft" }, `${started} UTC`));
+const closed = runs.some((run) => run.result.workload.pace === "closed");
 const cards = make("div", { class: "cards" });
 const add = (...parts) => cards.append(...parts.filter((part) => part));
 add(
   card("Verdict", verdicts(), true, comparison ? "Ratios are geometric means over the pairs. A verdict is given only where the 95 % interval leaves 1 out." : null),
   comparison ? card("Ratios with their intervals", forest(comparison), true) : null,
-  card("Latency from the due time to the acknowledgement", percentiles(runs, "produce"), true, "Both axes are logarithmic; the right end is the highest latency seen."),
+  card(closed ? "Latency from the send to the acknowledgement (closed loop: waiting to be sent is not in it)" : "Latency from the due time to the acknowledgement", percentiles(runs, "produce"), true, "Both axes are logarithmic; the right end is the highest latency seen."),
   card("Latency from the due time to a consumer", percentiles(runs, "end_to_end"), true),
 );
 for (const run of runs) {

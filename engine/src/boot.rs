@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use inherit::BootError;
 pub use start::{Running, Serve, Wiring, run_shard, start, wire};
-pub use stop::Stopped;
+pub use stop::{Stopped, files as clean_stop_files};
 
 use crate::group::GroupConfig;
 use crate::io::Wake;

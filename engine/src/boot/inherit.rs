@@ -1,6 +1,5 @@
 //! What the last run left in the log directory.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,18 +9,21 @@ use bytes::Bytes;
 use super::{EngineSettings, Identity};
 use crate::io::{DirEntry, Env};
 use crate::job::DirectIo;
-use crate::job::checkpoints::read_log_starts;
+use crate::job::checkpoints::{
+    OffsetsById, OffsetsByName, RECOVERY_POINTS_BY_ID, format_offsets_by_id, log_starts_name,
+    read_by_id, read_by_name, read_log_starts,
+};
 use crate::job::journal_file::{parse_journal_name, read_journal};
 use crate::journal::format::FormatError;
 use crate::journal::plan::FileId;
 use crate::journal::replay::{self, RedoByPartition};
 use crate::limits::JOURNAL_FILE_BYTES;
-use crate::log::checkpoint::{MetaProperties, parse_offsets};
-use crate::metadata::bootstrap;
+use crate::log::checkpoint::{LOG_START_OFFSETS, MetaProperties};
 use crate::metadata::placement::shard_of;
+use crate::metadata::{Image, bootstrap};
 use crate::shard::Inheritance;
 use crate::shard::event::DiskFailure;
-use crate::types::{NodeId, Offset, ShardId, Uuid};
+use crate::types::{NodeId, ShardId, TopicPartition, Uuid};
 
 /// Largest small file that is read at the start. Bytes.
 const SMALL_FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -97,6 +99,8 @@ pub(super) struct Inherited {
     /// Journal files that are needed until every partition is open.
     pub(super) old_journals: Vec<PathBuf>,
     pub(super) was_clean: bool,
+    /// What only Kafka's files say, by name: log start offsets and recovery points.
+    pub(super) named: [OffsetsByName; 2],
 }
 
 pub(super) async fn inherit<E: Env>(
@@ -105,6 +109,14 @@ pub(super) async fn inherit<E: Env>(
 ) -> Result<Inherited, BootError> {
     let io_error = |source| BootError::Io { path: settings.log_dir.clone(), source };
     env.create_dir(&settings.log_dir).await.map_err(io_error)?;
+    // A killed process may have made and renamed files here, and not flushed that any more.
+    env.sync_dir(&settings.log_dir).await.map_err(io_error)?;
+    if let Some(parent) = settings.log_dir.parent()
+        && let Err(error) = env.sync_dir(parent).await
+    {
+        // Who may not look into it has been given the directory by somebody else.
+        tracing::debug!(path = %parent.display(), %error, "the parent directory is not flushed");
+    }
     let entries = env.list_dir(&settings.log_dir).await.map_err(io_error)?;
     let identity = identity(env, settings, &entries).await?;
     let was_clean = entries.iter().any(|entry| entry.name == CLEAN_SHUTDOWN);
@@ -115,17 +127,23 @@ pub(super) async fn inherit<E: Env>(
         env.sync_dir(&settings.log_dir).await.map_err(io_error)?;
     }
     remove_leftovers(env, &entries);
-    let log_starts = read_log_starts(env, &settings.log_dir).await?;
-    let recovery_points = offsets(env, settings, &entries, RECOVERY_POINTS).await?;
+    let dir = &settings.log_dir;
+    let log_starts = read_log_starts(env, dir).await?;
+    let recovery_points = read_by_id(env, dir, RECOVERY_POINTS_BY_ID).await?;
+    let named = [
+        read_by_name(env, dir, LOG_START_OFFSETS).await?.filter(|_| log_starts.is_none()),
+        read_by_name(env, dir, RECOVERY_POINTS).await?.filter(|_| recovery_points.is_none()),
+    ];
     let journals = journals(env, settings, &entries).await?;
     let common = Inheritance {
-        log_starts,
+        log_starts: log_starts.unwrap_or_default(),
         next_file_sequence: journals.next_sequence,
         was_clean,
-        recovery_points: Arc::new(recovery_points),
+        recovery_points: Arc::new(recovery_points.unwrap_or_default()),
         ..Inheritance::default()
     };
-    Ok(distribute(settings, identity, &common, journals))
+    let inherited = distribute(settings, identity, &common, journals);
+    Ok(Inherited { named: named.map(Option::unwrap_or_default), ..inherited })
 }
 
 struct Journals {
@@ -203,7 +221,8 @@ fn distribute(
         .filter(|(shard, _, _, is_whole)| is_needed || !*is_whole || *shard >= settings.shards)
         .map(|(_, _, path, _)| path)
         .collect();
-    Inherited { identity, by_shard, metadata_redo, old_journals, was_clean }
+    let named = Default::default();
+    Inherited { identity, by_shard, metadata_redo, old_journals, was_clean, named }
 }
 
 async fn identity<E: Env>(
@@ -245,24 +264,43 @@ async fn identity<E: Env>(
     Ok(Identity { cluster_id, directory_id })
 }
 
-/// The offsets of a checkpoint file; none if there is no such file.
-async fn offsets<E: Env>(
+/// What Kafka's files say by name, by partition, once the metadata are known. Written under ids before
+/// anything else happens, as names may be used again.
+pub(super) async fn take_over_named<E: Env>(
     env: &E,
     settings: &EngineSettings,
-    entries: &[DirEntry],
-    name: &str,
-) -> Result<BTreeMap<(Arc<str>, i32), Offset>, BootError> {
-    let path = settings.path(name);
-    if !entries.iter().any(|entry| entry.name == name) {
-        return Ok(BTreeMap::new());
+    image: &Image,
+    named: [OffsetsByName; 2],
+    shards: &mut [Inheritance],
+) -> Result<(), BootError> {
+    let by_id = |named: OffsetsByName| {
+        let ids = named.into_iter().filter_map(|((topic, partition), offset)| {
+            let topic_id = image.topics.id_of(&topic)?;
+            Some((TopicPartition { topic_id, partition }, offset))
+        });
+        ids.collect::<OffsetsById>()
+    };
+    let [starts, points] = named.map(by_id);
+    let starts_name = log_starts_name(0);
+    for (name, offsets) in [(starts_name.as_str(), &starts), (RECOVERY_POINTS_BY_ID, &points)] {
+        if offsets.is_empty() {
+            continue;
+        }
+        let path = settings.path(name);
+        let text = format_offsets_by_id(offsets.iter().map(|(id, offset)| (*id, *offset)));
+        let written = env.write_small(&path, Bytes::from(text)).await;
+        written.map_err(|source| BootError::Io { path, source })?;
     }
-    let malformed = |reason: String| BootError::Malformed { path: path.clone(), reason };
-    let bytes = read_small(env, &path).await?;
-    let text = String::from_utf8(bytes).map_err(|error| malformed(error.to_string()))?;
-    let offsets = parse_offsets(&text).map_err(|error| malformed(error.to_string()))?;
-    let starts =
-        offsets.into_iter().map(|o| ((Arc::from(o.topic.as_str()), o.partition), o.offset));
-    Ok(starts.collect())
+    let points = Arc::new(points);
+    for shard in shards {
+        shard.log_starts.extend(starts.iter().map(|(id, offset)| (*id, *offset)));
+        // Those of topics that are gone would be written again and again.
+        shard.log_starts.retain(|id, _| image.topics.partition(*id).is_some());
+        if !points.is_empty() {
+            shard.recovery_points = Arc::clone(&points);
+        }
+    }
+    Ok(())
 }
 
 async fn read_small<E: Env>(env: &E, path: &Path) -> Result<Vec<u8>, BootError> {

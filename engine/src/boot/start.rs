@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use bytes::Bytes;
 
-use super::inherit::{Inherited, inherit};
+use super::inherit::{Inherited, inherit, take_over_named};
 use super::stop::Stopped;
 use super::{BootError, EngineSettings, Identity, Stop};
 use crate::client::{Client, Message};
@@ -187,9 +187,15 @@ pub async fn run_shard<E: Env>(
     }
     let mut inherited = inherit(&env, &settings).await?;
     let mut others = inherited.by_shard.split_off(1);
-    let own = inherited.by_shard.pop().unwrap_or_default();
+    let mut own = inherited.by_shard.pop().unwrap_or_default();
     let jobs = jobs_for(&own);
     let (log, beginning) = open_metadata(&env, &settings, &jobs, &mut inherited).await?;
+    let named = std::mem::take(&mut inherited.named);
+    let image = &beginning.image;
+    for shards in [std::slice::from_mut(&mut own), others.as_mut_slice()] {
+        take_over_named(&env, &settings, image, named.clone(), shards).await?;
+    }
+    let jobs = jobs_for(&own);
     super::stray::put_aside(&env, &settings, &beginning.image).await?;
     let mut core = Shard::new(settings.shard_settings(0), Arc::clone(env.pool()), own);
     let controller = Controller::new(

@@ -3,17 +3,14 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 
 use super::EngineSettings;
 use super::inherit::{CLEAN_SHUTDOWN, RECOVERY_POINTS};
+use crate::job::checkpoints::{RECOVERY_POINTS_BY_ID, format_offsets_by_id};
 use crate::log::checkpoint::{
     LOG_START_OFFSETS, PartitionOffset, format_clean_shutdown, format_offsets,
 };
-use crate::types::Offset;
-
-/// Topic, partition and offset.
-pub type NamedOffset = (Arc<str>, i32, Offset);
+use crate::shard::housekeeping::NamedOffset;
 
 /// How one shard ended.
 #[derive(Debug, Default)]
@@ -35,26 +32,36 @@ pub(super) fn complete(settings: &EngineSettings, shards: &[Stopped]) {
         tracing::warn!("the stop was not clean: the next start recovers from the journal");
         return;
     }
-    let text = |offsets: fn(&Stopped) -> &Vec<NamedOffset>| {
-        let entries = shards.iter().flat_map(offsets).map(|(topic, partition, offset)| {
-            PartitionOffset { topic: topic.to_string(), partition: *partition, offset: *offset }
-        });
-        format_offsets(&entries.collect::<Vec<_>>())
-    };
-    let ends = text(|shard| &shard.ends);
-    let starts = text(|shard| &shard.starts);
-    let files = [
-        (RECOVERY_POINTS, &ends),
-        ("replication-offset-checkpoint", &ends),
-        (LOG_START_OFFSETS, &starts),
-        (CLEAN_SHUTDOWN, &format_clean_shutdown(-1)),
-    ];
-    let written =
-        files.into_iter().try_for_each(|(name, text)| replace(&settings.log_dir, name, text));
+    let written = files(shards)
+        .into_iter()
+        .try_for_each(|(name, text)| replace(&settings.log_dir, name, &text));
     match written {
         Ok(()) => tracing::info!("stopped: every partition is complete on disk"),
         Err(error) => tracing::warn!(%error, "the marker of a clean stop could not be written"),
     }
+}
+
+/// The files that complete a log directory after a clean stop, in the order in which they are to be
+/// written: names and texts. The marker is the last one.
+#[must_use]
+pub fn files(shards: &[Stopped]) -> Vec<(&'static str, String)> {
+    let text = |offsets: fn(&Stopped) -> &Vec<NamedOffset>| {
+        let entries = shards.iter().flat_map(offsets).map(|(topic, id, offset)| PartitionOffset {
+            topic: topic.to_string(),
+            partition: id.partition,
+            offset: *offset,
+        });
+        format_offsets(&entries.collect::<Vec<_>>())
+    };
+    let ends = text(|shard| &shard.ends);
+    let ends_by_id = shards.iter().flat_map(|shard| &shard.ends).map(|(_, id, end)| (*id, *end));
+    vec![
+        (RECOVERY_POINTS, ends.clone()),
+        (RECOVERY_POINTS_BY_ID, format_offsets_by_id(ends_by_id)),
+        ("replication-offset-checkpoint", ends),
+        (LOG_START_OFFSETS, text(|shard| &shard.starts)),
+        (CLEAN_SHUTDOWN, format_clean_shutdown(-1)),
+    ]
 }
 
 /// Replaces a file atomically and durably.

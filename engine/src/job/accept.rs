@@ -127,7 +127,7 @@ impl<E: Env> Jobs<E> {
                 let newest = &self.0.log_starts_wish;
                 let permit = entering.await;
                 let result = if newest.get() == wish {
-                    checkpoints::write_log_starts(self, &entries).await
+                    checkpoints::write_log_starts(self, entries).await
                 } else {
                     Ok(())
                 };

@@ -49,7 +49,7 @@ use read_ahead::ReadAhead;
 
 use crate::io::Env;
 use crate::shard::event::{DiskFailure, Event, Job};
-use crate::types::{Offset, ShardId};
+use crate::types::{Offset, ShardId, TopicPartition};
 
 /// What a shard's jobs are told once.
 #[derive(Debug, Clone)]
@@ -66,7 +66,7 @@ pub struct JobSettings {
     /// `producer.id.expiration.ms`.
     pub producer_expiration_ms: i64,
     /// Offsets below which the last run had flushed everything, from the checkpoint.
-    pub recovery_points: Arc<BTreeMap<(Arc<str>, i32), Offset>>,
+    pub recovery_points: Arc<BTreeMap<TopicPartition, Offset>>,
 }
 
 struct Inner<E: Env> {

@@ -59,6 +59,11 @@ async fn open_dir<E: Env>(jobs: &Jobs<E>, dir: &Dir, open: Open) -> Result<Recov
         }
     }
     let is_new = listed.is_none();
+    if !is_new && !jobs.settings().was_clean {
+        // A killed process may have made files here whose names are not durable yet.
+        let synced = jobs.env().sync_dir(&dir.path).await;
+        synced.map_err(|error| failure("flush directory", &dir.path, error))?;
+    }
     let listing = match listed {
         Some(entries) => classify(dir, entries.into_iter().map(|entry| entry.name))?,
         None => {
@@ -73,7 +78,6 @@ async fn open_dir<E: Env>(jobs: &Jobs<E>, dir: &Dir, open: Open) -> Result<Recov
     }
     remove_leftovers(jobs, dir, &listing).await?;
     let stored = read_epochs(jobs, dir).await?;
-    let name = (std::sync::Arc::clone(&open.topic), open.partition.partition);
     let log = jobs
         .recover(
             dir,
@@ -83,7 +87,7 @@ async fn open_dir<E: Env>(jobs: &Jobs<E>, dir: &Dir, open: Open) -> Result<Recov
                 snapshots: listing.snapshots.clone(),
                 epochs: stored.clone(),
                 first_offset: open.log_start_offset.filter(|_| !is_new).unwrap_or(0).max(0),
-                recovery_point: jobs.settings().recovery_points.get(&name).copied(),
+                recovery_point: jobs.settings().recovery_points.get(&open.partition).copied(),
                 rules: index_rules(&open.config),
                 gaps: open.config.cleanup_policy.compact,
             },

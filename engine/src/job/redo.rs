@@ -65,6 +65,8 @@ impl<F: File> FoundSegment<F> {
     pub async fn repair<E: Env<File = F>>(&mut self, env: &E) -> Result<bool, DiskFailure> {
         let Some(file) = self.file.clone() else { return Ok(false) };
         if self.patches.is_empty() && self.file_bytes == self.end {
+            // What a killed process has written may not have been flushed.
+            file.sync_data().await.map_err(|error| failure("flush", &self.path, error))?;
             return Ok(false);
         }
         for patch in std::mem::take(&mut self.patches) {

@@ -1,5 +1,6 @@
 //! What happens to a shard, and what it wants done: the closed lists.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -224,8 +225,8 @@ pub enum Job {
     },
     /// Write the log start offsets that are not those of first segments.
     WriteLogStarts {
-        /// Topic, partition and offset.
-        entries: Vec<(Arc<str>, i32, Offset)>,
+        /// All that the shard knows of.
+        entries: BTreeMap<TopicPartition, Offset>,
     },
 }
 

@@ -10,6 +10,9 @@ use crate::limits::{FULL_DISK_RETRY_MS, IDLE_MS, IDLE_SPARE_BYTES};
 use crate::partition::admit::Now;
 use crate::types::{Nanos, Offset, TopicPartition};
 
+/// An offset of a partition, with its topic's name.
+pub type NamedOffset = (Arc<str>, TopicPartition, Offset);
+
 /// When the shard wants to be woken, beside its readers and coordinators.
 #[derive(Debug, Default)]
 pub struct Deadlines {
@@ -160,30 +163,24 @@ impl Shard {
             })
     }
 
-    /// What the checkpoint of recovery points says at a clean stop: topic, partition, end offset.
+    /// Where every partition ends: what the checkpoint of recovery points says at a clean stop.
     #[must_use]
-    pub fn ends(&self) -> Vec<(Arc<str>, i32, Offset)> {
-        let open = self.partitions.iter().filter_map(|(id, slot)| match slot {
-            Slot::Open(partition) => {
-                Some((Arc::clone(&partition.topic), id.partition, partition.offsets.end()))
-            }
-            Slot::Opening(_) | Slot::Failed => None,
+    pub fn ends(&self) -> Vec<NamedOffset> {
+        let open = self.partitions.keys().filter_map(|id| {
+            let partition = self.partition(*id)?;
+            Some((Arc::clone(&partition.topic), *id, partition.offsets.end()))
         });
         open.collect()
     }
 
-    /// Log start offsets that no segment's name tells: topic, partition, offset.
+    /// Log start offsets that no segment's name tells.
     #[must_use]
-    pub fn log_starts(&self) -> Vec<(Arc<str>, i32, Offset)> {
-        let of = |((topic, partition), start): (&(Arc<str>, i32), &Offset)| {
-            (Arc::clone(topic), *partition, *start)
-        };
-        let is_here = |(topic, partition): &&(Arc<str>, i32)| {
-            self.partitions.iter().any(|(id, slot)| {
-                matches!(slot, Slot::Open(p) if p.topic == *topic && id.partition == *partition)
-            })
-        };
-        self.log_starts.iter().filter(|(key, _)| is_here(key)).map(of).collect()
+    pub fn log_starts(&self) -> Vec<NamedOffset> {
+        let open = self.log_starts.iter().filter_map(|(id, start)| {
+            let partition = self.partition(*id)?;
+            Some((Arc::clone(&partition.topic), *id, *start))
+        });
+        open.collect()
     }
 
     /// Deletes segments that retention lets go.

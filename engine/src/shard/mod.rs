@@ -117,7 +117,7 @@ pub struct Shard {
     image: Arc<Image>,
     /// What journals of the last run hold, until their partitions are opened.
     redo: RedoByPartition,
-    log_starts: BTreeMap<(Arc<str>, i32), Offset>,
+    log_starts: BTreeMap<TopicPartition, Offset>,
     groups: BTreeMap<i32, GroupHost>,
     controller: Option<ControllerHost>,
     deadlines: Deadlines,
@@ -140,7 +140,7 @@ pub struct Inheritance {
     /// What journals hold for partitions of this shard.
     pub redo: RedoByPartition,
     /// Log start offsets from the checkpoint.
-    pub log_starts: BTreeMap<(Arc<str>, i32), Offset>,
+    pub log_starts: BTreeMap<TopicPartition, Offset>,
     /// First sequence number for new journal files.
     pub next_file_sequence: u64,
     /// First number that no journal file of this shard has.
@@ -150,7 +150,7 @@ pub struct Inheritance {
     /// Whether the last run stopped cleanly.
     pub was_clean: bool,
     /// Offsets below which everything is in segments, from the checkpoint.
-    pub recovery_points: Arc<BTreeMap<(Arc<str>, i32), Offset>>,
+    pub recovery_points: Arc<BTreeMap<TopicPartition, Offset>>,
 }
 
 impl Shard {

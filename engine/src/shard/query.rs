@@ -1,7 +1,5 @@
 //! Questions about a partition that are not reads of its records.
 
-use std::sync::Arc;
-
 use super::Shard;
 use super::call::{
     Answer, DeleteRecords, EpochEnd, EpochQuery, FoundOffset, OffsetQuery, PartitionSize,
@@ -132,15 +130,14 @@ impl Shard {
             });
         }
         let start = partition.start_at(before);
-        let key = (Arc::clone(&partition.topic), wish.partition.partition);
-        self.log_starts.insert(key, start);
+        self.log_starts.insert(wish.partition, start);
         self.retire_segments(now, wish.partition, effects);
         Ok(start)
     }
 
     /// Writes the log start offsets that no segment's name tells.
     pub(super) fn write_log_starts(&self, effects: &mut Vec<Effect>) {
-        let entries = self.log_starts();
+        let entries = self.log_starts.clone();
         effects.push(Effect::Run(Job::WriteLogStarts { entries }));
     }
 }

@@ -66,7 +66,7 @@ impl Shard {
             config: self.config_of(&topic),
             leader_epoch: new.partition.leader_epoch,
             redo: self.redo.remove(&id).unwrap_or_default(),
-            log_start_offset: self.log_starts.get(&(Arc::clone(&topic), id.partition)).copied(),
+            log_start_offset: self.log_starts.get(&id).copied(),
             topic,
         };
         effects.push(Effect::Run(Job::Open(Box::new(open))));
@@ -166,7 +166,7 @@ impl Shard {
         self.deadlines.unstall(id);
         self.unload(id, effects);
         let topic = Arc::clone(&gone.topic.name);
-        self.log_starts.remove(&(Arc::clone(&topic), id.partition));
+        self.log_starts.remove(&id);
         let readers = self.watches.gone(id);
         effects.extend(readers.into_iter().map(|reply| Effect::Answer(reply, Answer::Watched)));
         let mut delay_ms = self.settings.topic_defaults.file_delete_delay_ms;

@@ -13,13 +13,14 @@ use crate::mini::{
 use bytes::Bytes;
 use millrace_engine::io::Env;
 use millrace_engine::io::sim::{Fault, OpKind, Rule, Sim, SimEnv};
-use millrace_engine::job::checkpoints::read_log_starts;
+use millrace_engine::job::checkpoints::{read_by_name, read_log_starts};
 use millrace_engine::job::journal_file::read_journal;
 use millrace_engine::job::{JobSettings, Jobs};
 use millrace_engine::journal::replay::Redo;
 use millrace_engine::limits::JOURNAL_FILE_BYTES;
 use millrace_engine::partition::Recovered;
 use millrace_engine::shard::event::{DiskFailure, Event, Job};
+use millrace_engine::types::{TopicPartition, Uuid};
 
 const SEGMENT_BYTES: i32 = 1_100_000;
 
@@ -226,7 +227,7 @@ fn a_torn_tail_is_cut_and_damage_before_what_was_flushed_is_not() {
         let before = file_bytes(&env, &path).await;
         // The next batch was flushed: the recovery point says so.
         let known = |point| JobSettings {
-            recovery_points: Arc::new(BTreeMap::from([((Arc::from("orders"), 0), point)])),
+            recovery_points: Arc::new(BTreeMap::from([(crate::mini::ID, point)])),
             ..settings(false)
         };
         let failure = reopen(&env, known(model.end()), Vec::new()).await.unwrap_err();
@@ -522,13 +523,14 @@ fn log_start_offsets_of_all_shards_come_back() {
         let log_dir = Path::new(crate::mini::LOG_DIR);
         env.create_dir(log_dir).await.unwrap();
         let shard = |shard| Jobs::new(env.clone(), JobSettings { shard, ..settings(false) });
-        let key = |name: &str, partition| (Arc::from(name), partition);
+        let key = |topic, partition| TopicPartition { topic_id: Uuid(topic), partition };
+        assert_eq!(read_log_starts(&env, log_dir).await.unwrap(), None);
         for (shard, entries) in [
-            (shard(0), vec![(Arc::from("a"), 0, 5), (Arc::from("b"), 1, 50)]),
-            (shard(1), vec![(Arc::from("a"), 0, 9)]),
+            (shard(0), BTreeMap::from([(key(1, 0), 5), (key(2, 1), 50)])),
+            (shard(1), BTreeMap::from([(key(1, 0), 9)])),
         ] {
             // Of several versions the newest counts, in whichever order they are written.
-            let older = shard.accept(Job::WriteLogStarts { entries: Vec::new() });
+            let older = shard.accept(Job::WriteLogStarts { entries: BTreeMap::new() });
             let newer = shard.accept(Job::WriteLogStarts { entries });
             let (one, two) = (shard.clone(), shard.clone());
             env.spawn(async move { two.run_accepted(newer, &|event| panic!("{event:?}")).await });
@@ -538,14 +540,14 @@ fn log_start_offsets_of_all_shards_come_back() {
             }
         }
         let starts = read_log_starts(&env, log_dir).await.unwrap();
-        assert_eq!(starts, BTreeMap::from([(key("a", 0), 9), (key("b", 1), 50)]));
-        // What Apache Kafka left counts too.
+        assert_eq!(starts, Some(BTreeMap::from([(key(1, 0), 9), (key(2, 1), 50)])));
+        // Apache Kafka's file says it by name.
         let text = "0\n2\na 0 7\nc 3 1\n";
         let path = log_dir.join("log-start-offset-checkpoint");
         env.write_small(&path, Bytes::from_static(text.as_bytes())).await.unwrap();
-        let starts = read_log_starts(&env, log_dir).await.unwrap();
-        let wanted = BTreeMap::from([(key("a", 0), 9), (key("b", 1), 50), (key("c", 3), 1)]);
-        assert_eq!(starts, wanted);
+        let named = read_by_name(&env, log_dir, "log-start-offset-checkpoint").await.unwrap();
+        let name = |name: &str, partition| (Arc::from(name), partition);
+        assert_eq!(named, Some(BTreeMap::from([(name("a", 0), 7), (name("c", 3), 1)])));
     };
     sim.run(test).expect("ends");
 }

@@ -1,6 +1,6 @@
 //! Offsets that groups committed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_engine::types::Offset;
 
@@ -17,24 +17,30 @@ struct Commit {
 
 /// All of them, by group and partition.
 #[derive(Debug, Default)]
-pub struct Commits(BTreeMap<(String, Place), Commit>);
+pub struct Commits {
+    by_place: BTreeMap<(String, Place), Commit>,
+    /// Commits that were under way while their topic was being deleted. One that the coordinator takes
+    /// up after it has forgotten the topic's offsets stays, and a new topic of the name finds it, as in
+    /// Kafka: the records that are written do not name the topic's id.
+    late: BTreeSet<Offset>,
+}
 
 impl Commits {
     /// A commit is about to be asked for.
     pub fn asking(&mut self, group: &str, place: Place, offset: Offset) {
-        self.0.entry((group.to_owned(), place)).or_default().asked.push(offset);
+        self.by_place.entry((group.to_owned(), place)).or_default().asked.push(offset);
     }
 
     /// It was acknowledged. One is under way at a time for a group and partition.
     pub fn acked(&mut self, group: &str, place: Place, offset: Offset) {
-        if let Some(commit) = self.0.get_mut(&(group.to_owned(), place)) {
+        if let Some(commit) = self.by_place.get_mut(&(group.to_owned(), place)) {
             *commit = Commit { acked: Some(offset), asked: Vec::new() };
         }
     }
 
     /// All groups and partitions with commits.
     pub fn keys(&self) -> Vec<(String, Place)> {
-        self.0.keys().cloned().collect()
+        self.by_place.keys().cloned().collect()
     }
 
     /// An offset was fetched; -1 is none. After a crash, what is not there now never comes.
@@ -48,9 +54,11 @@ impl Commits {
         offset: Offset,
         is_after_crash: bool,
     ) -> Result<(), String> {
-        let Some(commit) = self.0.get_mut(&(group.to_owned(), place)) else { return Ok(()) };
+        let Some(commit) = self.by_place.get_mut(&(group.to_owned(), place)) else { return Ok(()) };
         let is_none = commit.acked.is_none() && offset == -1;
-        if !is_none && commit.acked != Some(offset) && !commit.asked.contains(&offset) {
+        let is_known = commit.acked == Some(offset) || commit.asked.contains(&offset);
+        let is_late = commit.acked.is_none() && self.late.contains(&offset);
+        if !(is_none || is_known || is_late) {
             return Err(format!(
                 "group {group} {place:?}: the committed offset is {offset}, not one of {commit:?}"
             ));
@@ -61,9 +69,16 @@ impl Commits {
         Ok(())
     }
 
+    /// A commit ended while its topic was being deleted, or after that.
+    pub fn late(&mut self, offset: Offset) {
+        self.late.insert(offset);
+    }
+
     /// A topic is gone.
     pub fn gone(&mut self, topic: TopicIndex) {
-        self.0.retain(|(_, place), _| place.topic != topic);
+        let gone = self.by_place.iter().filter(|((_, place), _)| place.topic == topic);
+        self.late.extend(gone.flat_map(|(_, commit)| commit.asked.iter().copied()));
+        self.by_place.retain(|(_, place), _| place.topic != topic);
     }
 }
 

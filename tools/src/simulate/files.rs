@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use millrace_engine::io::Env;
 use millrace_engine::io::sim::{Sim, SimEnv};
+use millrace_engine::io::{DirEntry, Env};
 use millrace_engine::log::checkpoint::PartitionOffset;
 
 use super::ledger::Existence;
@@ -22,7 +22,10 @@ type Tree = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
 
 async fn walk(env: &SimEnv) -> io::Result<Tree> {
     let mut tree = Tree::new();
-    for dir in env.list_dir(Path::new(LOG_DIR)).await?.into_iter().filter(|entry| entry.is_dir) {
+    let dirs = env.list_dir(Path::new(LOG_DIR)).await?;
+    // What is to be removed may go at any time.
+    let is_kept = |entry: &DirEntry| entry.is_dir && !entry.name.ends_with("-delete");
+    for dir in dirs.into_iter().filter(is_kept) {
         let mut files = BTreeMap::new();
         for file in env.list_dir(&dir.path).await? {
             if file.name.ends_with(".log") {
@@ -47,7 +50,7 @@ pub fn check(sim: &Sim, world: &World, ends: &[PartitionOffset]) {
     let ends: BTreeMap<String, i64> =
         ends.iter().map(|end| (format!("{}-{}", end.topic, end.partition), end.offset)).collect();
     for (name, files) in &tree {
-        if name.ends_with("-delete") || name.ends_with("-stray") {
+        if name.ends_with("-stray") {
             continue;
         }
         match ends.get(name) {

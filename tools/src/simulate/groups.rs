@@ -8,7 +8,7 @@ use millrace_engine::group::call::{
 };
 use millrace_engine::group::partition_for;
 use millrace_engine::shard::call::{Answer, Call, CoordinatorError};
-use millrace_engine::types::{Offset, TopicPartition, Uuid};
+use millrace_engine::types::{Offset, TopicId, TopicPartition};
 
 use super::administer::offsets_topic;
 use super::ledger::Place;
@@ -65,6 +65,12 @@ pub async fn commit(world: Rc<World>, client: SimClient, group: String) {
     }
 }
 
+fn identity(world: &World, place: Place) -> Option<(String, TopicId)> {
+    let ledger = world.ledger.borrow();
+    let topic = ledger.topic(place.topic);
+    Some((topic.name.clone(), topic.id?))
+}
+
 /// Commits an offset. Says whether it was acknowledged.
 pub async fn store(
     world: &World,
@@ -73,7 +79,7 @@ pub async fn store(
     place: Place,
     offset: Offset,
 ) -> bool {
-    let name = world.ledger.borrow().topic(place.topic).name.clone();
+    let Some((name, topic_id)) = identity(world, place) else { return false };
     world.ledger.borrow_mut().commits.asking(group, place, offset);
     let partition = CommitPartition {
         partition: place.partition,
@@ -87,9 +93,13 @@ pub async fn store(
         member_id: String::new(),
         instance_id: None,
         retention_ms: None,
-        topics: vec![CommitTopic { name, topic_id: Uuid::ZERO, partitions: vec![partition] }],
+        topics: vec![CommitTopic { name, topic_id, partitions: vec![partition] }],
     });
-    match coordinate(world, client, group, &call).await {
+    let answer = coordinate(world, client, group, &call).await;
+    if !world.is_live(place) {
+        world.ledger.borrow_mut().commits.late(offset);
+    }
+    match answer {
         Some(Ok(GroupAnswer::OffsetCommit(Ok(results)))) => {
             let result = results.first().and_then(|topic| topic.partitions.first());
             if !matches!(result, Some((_, Ok(())))) {
@@ -117,8 +127,8 @@ pub async fn fetch(
     place: Place,
     is_after_crash: bool,
 ) {
-    let name = world.ledger.borrow().topic(place.topic).name.clone();
-    let topic = FetchTopic { name, topic_id: Uuid::ZERO, partitions: vec![place.partition] };
+    let Some((name, topic_id)) = identity(world, place) else { return };
+    let topic = FetchTopic { name, topic_id, partitions: vec![place.partition] };
     let call = GroupCall::OffsetFetch(OffsetFetchCall {
         group_id: group.to_owned(),
         topics: Some(vec![topic]),

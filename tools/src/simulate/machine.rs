@@ -8,15 +8,12 @@ use std::sync::mpsc::{Receiver, channel};
 
 use bytes::Bytes;
 use millrace_engine::boot::{
-    BootError, EngineSettings, Identity, Serve, Stop, Stopped, run_shard, wire,
+    BootError, EngineSettings, Identity, Serve, Stop, Stopped, clean_stop_files, run_shard, wire,
 };
 use millrace_engine::group::GroupConfig;
 use millrace_engine::io::Env;
 use millrace_engine::io::sim::{Sim, SimEnv, Stalled};
-use millrace_engine::log::checkpoint::{
-    CLEAN_SHUTDOWN, HIGH_WATERMARKS, PartitionOffset, RECOVERY_POINTS, format_clean_shutdown,
-    format_offsets,
-};
+use millrace_engine::log::checkpoint::PartitionOffset;
 use millrace_engine::metadata::bootstrap::FEATURES_SUPPORTED;
 use millrace_engine::metadata::configs::ConfigMap;
 use millrace_engine::metadata::controller::{BrokerRules, ControllerSettings};
@@ -157,9 +154,9 @@ impl Broker {
     pub fn ends(&self) -> Vec<PartitionOffset> {
         let ended = self.ended.borrow();
         let ends = ended.iter().flat_map(|stopped| stopped.ends.iter());
-        ends.map(|(topic, partition, offset)| PartitionOffset {
+        ends.map(|(topic, id, offset)| PartitionOffset {
             topic: topic.to_string(),
-            partition: *partition,
+            partition: id.partition,
             offset: *offset,
         })
         .collect()
@@ -171,15 +168,11 @@ impl Broker {
     /// It does not come to an end.
     pub fn complete(&self, sim: &Sim) -> Result<(), Stalled> {
         let env = sim.env(0);
-        let text = Bytes::from(format_offsets(&self.ends()));
-        let files = [
-            (RECOVERY_POINTS, text.clone()),
-            (HIGH_WATERMARKS, text),
-            (CLEAN_SHUTDOWN, Bytes::from(format_clean_shutdown(-1))),
-        ];
+        let files = clean_stop_files(&self.ended.borrow());
         sim.run(async move {
             for (name, text) in files {
-                if env.write_small(&Path::new(LOG_DIR).join(name), text).await.is_err() {
+                if env.write_small(&Path::new(LOG_DIR).join(name), Bytes::from(text)).await.is_err()
+                {
                     return;
                 }
             }

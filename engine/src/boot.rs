@@ -7,13 +7,14 @@
 
 mod inherit;
 pub mod lock;
+mod room;
 mod start;
 mod stop;
 mod stray;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use inherit::BootError;
 pub use start::{Running, Serve, Wiring, run_shard, start, wire};
@@ -79,6 +80,8 @@ pub struct Stop {
     flag: Arc<AtomicBool>,
     /// Whether the log directory failed, on whichever shard.
     failed: Arc<AtomicBool>,
+    /// How often a disk was found full, on whichever shard.
+    full: Arc<AtomicU64>,
     wakes: Vec<Arc<dyn Wake>>,
 }
 
@@ -86,7 +89,7 @@ impl Stop {
     /// Stops through these shards' wakers.
     #[must_use]
     pub fn new(wakes: Vec<Arc<dyn Wake>>) -> Self {
-        Self { flag: Arc::default(), failed: Arc::default(), wakes }
+        Self { flag: Arc::default(), failed: Arc::default(), full: Arc::default(), wakes }
     }
 
     /// Begins a clean stop.
@@ -109,6 +112,20 @@ impl Stop {
         for wake in &self.wakes {
             wake.wake();
         }
+    }
+
+    /// One shard found the disk full: all of them let go of what they can.
+    pub fn note_full(&self) {
+        self.full.fetch_add(1, Ordering::SeqCst);
+        for wake in &self.wakes {
+            wake.wake();
+        }
+    }
+
+    /// How often the disk was found full.
+    #[must_use]
+    pub fn full_count(&self) -> u64 {
+        self.full.load(Ordering::SeqCst)
     }
 
     /// Whether the log directory failed.

@@ -88,6 +88,7 @@ struct Inner<E: Env> {
     stats: Cell<ClientStats>,
     stop: Stop,
     has_told_failure: Cell<bool>,
+    full_count: Cell<u64>,
     may_serve: Cell<bool>,
 }
 
@@ -123,6 +124,7 @@ impl<E: Env> Client<E> {
             stats: Cell::default(),
             stop,
             has_told_failure: Cell::new(false),
+            full_count: Cell::new(0),
             may_serve: Cell::new(false),
         }))
     }
@@ -247,6 +249,16 @@ impl<E: Env> Client<E> {
             reason: "it failed on another shard".to_owned(),
             is_full: false,
         })
+    }
+
+    pub(crate) fn note_full(&self) {
+        self.0.stop.note_full();
+    }
+
+    /// Whether any shard has found the disk full since this was asked last.
+    pub(crate) fn was_disk_full(&self) -> bool {
+        let count = self.0.stop.full_count();
+        self.0.full_count.replace(count) != count
     }
 
     pub(crate) fn may_serve(&self) -> bool {

@@ -98,6 +98,10 @@ impl<E: Env> Driver<E> {
         if let Some(failure) = self.client.failure_elsewhere() {
             self.shard.on_event(now, Event::JobFailed(failure), &mut self.effects);
         }
+        if self.client.was_disk_full() {
+            self.jobs.hurry();
+            self.shard.on_event(now, Event::DiskFull, &mut self.effects);
+        }
         if self.shard.next_deadline() <= now.now {
             self.shard.on_event(now, Event::Tick, &mut self.effects);
             taken += 1;
@@ -123,6 +127,7 @@ impl<E: Env> Driver<E> {
         match effect {
             Effect::Answer(reply, answer) => self.client.answer(reply, answer),
             Effect::Adopt(image) => self.client.set_image(image),
+            Effect::DiskFull => self.client.note_full(),
             Effect::Offline(failure) => {
                 tracing::error!(%failure, "THE LOG DIRECTORY IS OFFLINE: nothing is acknowledged any \
                     more; find the cause, then restart the broker");

@@ -49,6 +49,16 @@ pub const IDLE_SPARE_BYTES: usize = 4 * 1024 * 1024;
 /// How long after a write that found the disk full it is tried again. Milliseconds.
 pub const FULL_DISK_RETRY_MS: u64 = 1_000;
 
+/// How long after a disk was found full deleted files are removed without the usual delay. Milliseconds.
+pub const FULL_DISK_HASTE_MS: u64 = 2 * FULL_DISK_RETRY_MS;
+
+/// Room that is kept behind the end of the metadata log, so that a full disk stops no deletion. Bytes.
+pub const METADATA_ROOM_BYTES: u64 = 1024 * 1024;
+
+/// A coordinator whose oldest write takes longer than this has a stalled disk: no session ends before
+/// the write does. Milliseconds.
+pub const STALLED_WRITE_MS: u64 = 1_000;
+
 /// Least distance between two entries of an offset index, whatever `index.interval.bytes` asks. Bytes.
 pub const INDEX_INTERVAL_BYTES_MIN: u32 = 32 * 1024;
 

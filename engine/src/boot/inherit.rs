@@ -118,6 +118,7 @@ pub(super) async fn inherit<E: Env>(
         tracing::debug!(path = %parent.display(), %error, "the parent directory is not flushed");
     }
     let entries = env.list_dir(&settings.log_dir).await.map_err(io_error)?;
+    super::room::give_back(env, &settings.log_dir, &entries).await?;
     let identity = identity(env, settings, &entries).await?;
     let was_clean = entries.iter().any(|entry| entry.name == CLEAN_SHUTDOWN);
     if was_clean {

@@ -18,7 +18,7 @@ use crate::io::lane::{LaneReceiver, LaneSender, lane};
 use crate::io::runtime::{RingEnv, Runtime, ShardSpec};
 use crate::io::{Env, Wake};
 use crate::job::{JobSettings, Jobs};
-use crate::limits::LANE_MESSAGES_MAX;
+use crate::limits::{LANE_MESSAGES_MAX, METADATA_ROOM_BYTES};
 use crate::metadata::bootstrap::{self, Beginning};
 use crate::metadata::controller::call::Registration;
 use crate::metadata::controller::{Controller, ControllerAnswer, ControllerCall};
@@ -190,6 +190,7 @@ pub async fn run_shard<E: Env>(
     let mut own = inherited.by_shard.pop().unwrap_or_default();
     let jobs = jobs_for(&own);
     let (log, beginning) = open_metadata(&env, &settings, &jobs, &mut inherited).await?;
+    super::room::reserve_again(&env, &settings, &mut own, &mut others, &mut inherited).await?;
     let named = std::mem::take(&mut inherited.named);
     let image = &beginning.image;
     for shards in [std::slice::from_mut(&mut own), others.as_mut_slice()] {
@@ -269,7 +270,7 @@ async fn open_metadata<E: Env>(
         redo: std::mem::take(&mut inherited.metadata_redo),
         log_start_offset: None,
     };
-    let recovered = recover(jobs, open).await?;
+    let mut recovered = recover(jobs, open).await?;
     let loaded = load(jobs, &dir, &recovered).await?;
     let now_ms = env.wall_ms();
     let state = quorum_state(env, &dir).await?;
@@ -285,8 +286,10 @@ async fn open_metadata<E: Env>(
     write(env, &dir.join(QUORUM_STATE), state).await?;
     let topic = Arc::from(METADATA_TOPIC);
     let epoch = beginning.epoch;
-    let log =
+    super::room::reserve_behind(env, &dir, &mut recovered.active).await?;
+    let mut log =
         Partition::new(METADATA_PARTITION, topic, Arc::clone(&dir), config, epoch, *recovered);
+    log.keep_room(METADATA_ROOM_BYTES);
     let text = log.epochs.to_text().into();
     jobs.run(Job::WriteEpochs { dir, text }, &|_| {}).await;
     Ok((log, beginning))
@@ -388,8 +391,22 @@ fn register<E: Env>(
     }
 }
 
-/// When every partition is open, whatever journals the last run left is in segments: they can go.
+/// When every partition is open, whatever journals the last run left is in segments: they can go, and
+/// new ones may be made.
 async fn retire_journals<E: Env>(
+    client: &Client<E>,
+    settings: &EngineSettings,
+    inherited: Inherited,
+) {
+    remove_journals(client, settings, inherited).await;
+    let calls: Vec<_> =
+        (0..client.shards()).map(|shard| client.call(shard, Call::GrowJournal)).collect();
+    for call in calls {
+        call.await;
+    }
+}
+
+async fn remove_journals<E: Env>(
     client: &Client<E>,
     settings: &EngineSettings,
     inherited: Inherited,

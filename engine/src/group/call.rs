@@ -35,6 +35,24 @@ pub enum GroupCall {
     },
 }
 
+impl GroupCall {
+    /// Whether it only stores something, so that there is no use in taking it up while that is
+    /// impossible.
+    #[must_use]
+    pub fn is_storing(&self) -> bool {
+        match self {
+            Self::OffsetCommit(_) | Self::OffsetDelete(_) | Self::Delete { .. } => true,
+            Self::Join(_)
+            | Self::Sync(_)
+            | Self::Heartbeat(_)
+            | Self::Leave(_)
+            | Self::OffsetFetch(_)
+            | Self::Describe { .. }
+            | Self::List(_) => false,
+        }
+    }
+}
+
 /// The answer to a [`GroupCall`], in the variant of the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupAnswer {

@@ -138,16 +138,29 @@ impl GroupMachine {
             let new = || ClassicGroup::new(group_id.clone(), wall_ms);
             self.groups.entry(group_id.clone()).or_insert_with(new);
         }
+        self.renew_sessions(now, wall_ms, orders);
         let (groups, _, mut step) = self.split(now, wall_ms, orders);
         for group in groups.values_mut() {
-            for member_id in group.members().map(|member| member.id.clone()).collect::<Vec<_>>() {
-                group.renew_session(&member_id, &mut step);
-            }
             if group.size() > step.config.members_max {
                 group.prepare_rebalance(&mut step);
             }
         }
         self.keep_sweeping(now);
+    }
+
+    /// The sessions of all members begin again: they could not show that they are there.
+    pub fn renew_sessions(
+        &mut self,
+        now: Nanos,
+        wall_ms: TimestampMs,
+        orders: &mut Vec<Order<GroupAnswer>>,
+    ) {
+        let (groups, _, mut step) = self.split(now, wall_ms, orders);
+        for group in groups.values() {
+            for member_id in group.members().map(|member| member.id.clone()).collect::<Vec<_>>() {
+                group.renew_session(&member_id, &mut step);
+            }
+        }
     }
 
     /// Works on one call. Every call is answered once: at once, with a write, later from

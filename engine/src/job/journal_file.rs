@@ -14,6 +14,7 @@ use crate::shard::event::DiskFailure;
 use crate::types::ShardId;
 
 const PREFIX: &str = "millrace-journal-";
+const RESERVE_PREFIX: &str = "millrace-reserve-";
 /// No journal file is larger, whatever its length was in the past. Bytes.
 const JOURNAL_FILE_BYTES_MAX: u64 = 1 << 30;
 
@@ -80,9 +81,71 @@ pub async fn read_journal<E: Env>(env: &E, path: &Path) -> io::Result<Bytes> {
     Ok(Bytes::from(parts.concat()))
 }
 
+/// The file whose room is given back at a start that has to write what journals hold into segments: as
+/// much as the shard's journal files together.
+fn reserve_name(shard: ShardId) -> String {
+    format!("{RESERVE_PREFIX}{shard}")
+}
+
+/// Whether this is the name of a file that only keeps room.
+#[must_use]
+pub fn is_reserve_name(name: &str) -> bool {
+    name.strip_prefix(RESERVE_PREFIX).is_some_and(|shard| shard.parse::<ShardId>().is_ok())
+}
+
+/// Reserves as much room again as a shard's journal files have, so that a start from a full disk can
+/// write what they hold into segments. Says how much was reserved before.
+///
+/// # Errors
+/// If there is no room.
+pub async fn reserve_room<E: Env>(
+    env: &E,
+    log_dir: &Path,
+    shard: ShardId,
+    more: u64,
+) -> Result<u64, DiskFailure> {
+    let path = log_dir.join(reserve_name(shard));
+    let tell = |error| failure("reserve space in", &path, error);
+    let file = match found(env.open(&path, OpenMode::ReadWrite).await).map_err(tell)? {
+        Some(file) => file,
+        None => {
+            let file = env.open(&path, OpenMode::CreateNew).await.map_err(tell)?;
+            env.sync_dir(log_dir).await.map_err(tell)?;
+            file
+        }
+    };
+    let before = file.size().await.map_err(tell)?;
+    match file.allocate(before + more).await {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(before),
+        Err(error) => {
+            // What was reserved in part is of no use.
+            file.truncate(before).await.map_err(tell)?;
+            return Err(tell(error));
+        }
+        Ok(()) => {}
+    }
+    file.sync_data().await.map_err(tell)?;
+    Ok(before)
+}
+
+/// Makes a journal file, with room for what it will hold in segments.
+pub(super) async fn create<E: Env>(jobs: &Jobs<E>, file: FileId) -> Result<(), DiskFailure> {
+    let (shard, log_dir) = (jobs.settings().shard, &jobs.settings().log_dir);
+    let before = reserve_room(jobs.env(), log_dir, shard, JOURNAL_FILE_BYTES).await?;
+    let created = create_file(jobs, file).await;
+    if created.is_err() {
+        let path = log_dir.join(reserve_name(shard));
+        if let Ok(reserve) = jobs.env().open(&path, OpenMode::ReadWrite).await {
+            let cut = reserve.truncate(before).await;
+            cut.map_err(|error| failure("cut", &path, error))?;
+        }
+    }
+    created
+}
+
 /// Makes a journal file: written in full under another name, so that a file with a journal's name is
 /// always whole. Refuses to replace one, as it may be needed.
-pub(super) async fn create<E: Env>(jobs: &Jobs<E>, file: FileId) -> Result<(), DiskFailure> {
+async fn create_file<E: Env>(jobs: &Jobs<E>, file: FileId) -> Result<(), DiskFailure> {
     let (env, path) = (jobs.env(), journal_path(jobs.settings(), file));
     match found(env.open(&path, OpenMode::ReadOnly).await) {
         Ok(None) => {}

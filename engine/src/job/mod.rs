@@ -13,6 +13,7 @@ mod dirs;
 mod files;
 mod flush;
 mod gate;
+mod haste;
 mod indexes;
 pub mod journal_file;
 mod log_state;
@@ -44,6 +45,7 @@ use bounds::{OPENS_AT_ONCE, READS_AT_ONCE, WRITES_AT_ONCE};
 use dirs::Dirs;
 use files::Files;
 use gate::Gate;
+use haste::Haste;
 use indexes::Indexes;
 use read_ahead::ReadAhead;
 
@@ -81,6 +83,7 @@ struct Inner<E: Env> {
     writes: Gate,
     log_starts: Gate,
     log_starts_wish: Cell<u64>,
+    haste: Haste,
     running: Cell<usize>,
 }
 
@@ -109,6 +112,7 @@ impl<E: Env> Jobs<E> {
             writes: Gate::new(WRITES_AT_ONCE),
             log_starts: Gate::new(1),
             log_starts_wish: Cell::new(0),
+            haste: Haste::default(),
             running: Cell::new(0),
         }))
     }
@@ -125,6 +129,11 @@ impl<E: Env> Jobs<E> {
     #[must_use]
     pub fn running(&self) -> usize {
         self.0.running.get()
+    }
+
+    /// The disk is full: what waits to be removed is removed now.
+    pub fn hurry(&self) {
+        self.0.haste.begin(self.env().now());
     }
 
     /// Files that are kept open.
@@ -147,9 +156,14 @@ impl<E: Env> Jobs<E> {
 
 /// What a job's failure to read, write or rename something is told as.
 fn failure(action: &'static str, path: &Path, error: io::Error) -> DiskFailure {
-    let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    let is_full = is_full(&error);
     let path = path.display().to_string();
     DiskFailure { action, path, reason: error.to_string(), is_full }
+}
+
+/// Whether there was no room.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// What stands on the disk cannot be right.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::accept::Running;
 use super::dirs::{DirEnd, DirUse};
-use super::{Jobs, failure, found};
+use super::{Jobs, failure, found, is_full};
 use crate::io::Env;
 use crate::log::files::renamed_directory;
 use crate::log::files::{DirectoryUse, FileKind, FileState, LogFile, PartitionDirectory};
@@ -33,6 +33,11 @@ pub(super) async fn retire<E: Env>(
             match found(jobs.env().rename(&from, &to).await) {
                 Ok(Some(())) => renamed.push(to),
                 Ok(None) => {}
+                // A longer name may need a block of its own in the directory.
+                Err(error) if is_full(&error) => {
+                    let removed = found(jobs.env().remove_file(&from).await);
+                    removed.map_err(|error| failure("remove", &from, error))?;
+                }
                 Err(_) if dir.is_gone() => return Ok(()),
                 Err(error) => return Err(failure("rename", &from, error)),
             }
@@ -49,7 +54,7 @@ pub(super) async fn retire<E: Env>(
     let id = dir.id;
     drop(dir);
     drop(running);
-    jobs.env().sleep_until(at).await;
+    jobs.0.haste.wait(jobs.env(), at).await;
     let dir = jobs.0.dirs.enter(&path);
     if dir.id != id {
         return Ok(());
@@ -82,7 +87,7 @@ pub(super) async fn remove<E: Env>(
     emit(Event::Removed(result));
     drop(running);
     let Some(target) = target else { return };
-    jobs.env().sleep_until(at).await;
+    jobs.0.haste.wait(jobs.env(), at).await;
     if let Err(error) = found(jobs.env().remove_dir(&target).await) {
         tracing::warn!(path = %target.display(), %error, "a deleted partition's directory stays");
     }
@@ -96,7 +101,11 @@ async fn put_aside<E: Env>(jobs: &Jobs<E>, end: &DirEnd) -> Result<Option<PathBu
     jobs.0.indexes.forget_dir(dir);
     jobs.0.ahead.forget_dir(dir);
     let target = deleted_path(jobs, &dir.path);
-    let renamed = found(jobs.env().rename(&dir.path, &target).await);
+    let mut renamed = found(jobs.env().rename(&dir.path, &target).await);
+    if renamed.as_ref().is_err_and(is_full) {
+        // Another name may need a block of its own; to remove things needs none.
+        renamed = found(jobs.env().remove_dir(&dir.path).await).map(|_| None);
+    }
     // Even after a failure: the next partition of this name finds out itself.
     end.free();
     if renamed.map_err(|error| failure("rename", &dir.path, error))?.is_none() {

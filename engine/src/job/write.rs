@@ -1,9 +1,12 @@
 //! Writing to segment files.
 
+use std::io;
+
 use super::dirs::{Dir, DirUse};
 use super::files::log_path;
-use super::{Jobs, failure};
+use super::{Jobs, failure, is_full};
 use crate::io::{Env, File};
+use crate::memory::Piece;
 use crate::partition::commit::SegmentWrite;
 use crate::shard::event::DiskFailure;
 
@@ -57,14 +60,12 @@ impl<E: Env> Jobs<E> {
         } else {
             self.0.files.segment_or_new(dir, segment).await?
         };
-        if let Some(len) = allocate {
-            match file.allocate(len).await {
-                // Some file systems cannot; then space is found when it is written to.
-                Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}
-                allocated => allocated.map_err(tell("reserve space in"))?,
-            }
-        }
         let is_empty = pieces.is_empty();
+        if let Some(len) = allocate {
+            let bytes: usize = pieces.iter().map(Piece::len).sum();
+            let reserved = reserve(&file, len, position + bytes as u64).await;
+            reserved.map_err(tell("reserve space in"))?;
+        }
         if !is_empty {
             file.write_at(position, pieces).await.map_err(tell("write"))?;
         }
@@ -75,5 +76,17 @@ impl<E: Env> Jobs<E> {
             file.sync_data().await.map_err(tell("flush"))?;
         }
         Ok(())
+    }
+}
+
+/// Reserves space up to `wanted`, or where there is no room for that, up to `needed`.
+async fn reserve<F: File>(file: &F, wanted: u64, needed: u64) -> io::Result<()> {
+    match file.allocate(wanted).await {
+        // Some file systems cannot; then space is found when it is written to.
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(error) if is_full(&error) && needed < wanted => {
+            if file.size().await? >= needed { Ok(()) } else { file.allocate(needed).await }
+        }
+        allocated => allocated,
     }
 }

@@ -60,6 +60,8 @@ pub struct Journal {
     debts: BTreeMap<TopicPartition, Debts>,
     debtors: BTreeSet<(u64, TopicPartition)>,
     creating: bool,
+    /// The last file that was wanted could not be made.
+    is_stunted: bool,
 }
 
 impl Journal {
@@ -79,6 +81,7 @@ impl Journal {
             debts: BTreeMap::new(),
             debtors: BTreeSet::new(),
             creating: false,
+            is_stunted: false,
         }
     }
 
@@ -92,12 +95,14 @@ impl Journal {
     pub fn add_file(&mut self, file: FileId) {
         self.files += 1;
         self.creating = false;
+        self.is_stunted = false;
         self.free.push_back(file);
     }
 
     /// A new file could not be made; the next need asks again.
     pub fn creation_failed(&mut self) {
         self.creating = false;
+        self.is_stunted = true;
     }
 
     /// Whether another file should be created now: the number it gets. Asks once until
@@ -196,7 +201,8 @@ impl Journal {
     #[must_use]
     pub fn pressure(&self) -> Pressure {
         let used = self.full.len() * 8;
-        let is_at_end = self.free.is_empty() && self.files >= self.files_max;
+        let cannot_grow = self.is_stunted || self.files >= self.files_max;
+        let is_at_end = self.free.is_empty() && cannot_grow;
         if self.full.is_empty() || (!is_at_end && used < self.files_max * 5) {
             Pressure::None
         } else if is_at_end || used >= self.files_max * 7 {

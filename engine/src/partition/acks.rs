@@ -33,6 +33,16 @@ impl<W> Acks<W> {
         self.waiting.pop_front().map(|(_, waiter)| waiter)
     }
 
+    /// Takes out those of whom `is_wanted` holds, in order.
+    pub fn release_those(&mut self, is_wanted: impl Fn(&W) -> bool) -> Vec<W> {
+        let (out, left) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|(_, waiter)| is_wanted(waiter));
+        self.waiting = left;
+        let out: VecDeque<(Offset, W)> = out;
+        out.into_iter().map(|(_, waiter)| waiter).collect()
+    }
+
     /// Takes out everyone: the log failed.
     pub fn release_all(&mut self) -> impl Iterator<Item = W> {
         std::mem::take(&mut self.waiting).into_iter().map(|(_, waiter)| waiter)
@@ -53,6 +63,9 @@ mod tests {
         assert_eq!(acks.release(5), Some('a'));
         assert_eq!(acks.release(5), Some('b'));
         assert_eq!(acks.release(5), None);
-        assert_eq!(acks.release_all().collect::<Vec<_>>(), ['c']);
+        acks.wait(11, 'd');
+        acks.wait(12, 'e');
+        assert_eq!(acks.release_those(|waiter| *waiter == 'd'), ['d']);
+        assert_eq!(acks.release_all().collect::<Vec<_>>(), ['c', 'e']);
     }
 }

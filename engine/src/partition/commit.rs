@@ -16,7 +16,8 @@ pub struct SegmentWrite {
     pub position: u64,
     /// Whole blocks.
     pub pieces: Vec<Piece>,
-    /// Length to reserve first, where the file is too short.
+    /// Length to reserve first, where the file is too short; if there is no room for that, as much as
+    /// the write needs.
     pub allocate: Option<u64>,
     /// Content ends here once it is written.
     pub end: u64,
@@ -68,15 +69,15 @@ const ALLOCATE_STEP_MIN: u64 = 256 * 1024;
 const ALLOCATE_STEP_MAX: u64 = 64 * 1024 * 1024;
 
 impl OpenSegment {
-    /// A write of everything from `written` to `planned`.
-    fn write_planned(&mut self, segment_bytes_max: u64) -> SegmentWrite {
+    /// A write of everything from `written` to `planned`, with `room_bytes` behind it.
+    fn write_planned(&mut self, segment_bytes_max: u64, room_bytes: u64) -> SegmentWrite {
         assert!(!self.is_writing, "one write to a segment at a time");
         self.is_writing = true;
         let end = self.planned;
         let (position, pieces) = self.tail.pieces(self.written, end);
         let needed = align_up(end);
-        let allocate = (needed > self.allocated).then(|| {
-            let step = end.clamp(ALLOCATE_STEP_MIN, ALLOCATE_STEP_MAX);
+        let allocate = (needed + room_bytes / 2 > self.allocated).then(|| {
+            let step = end.clamp(ALLOCATE_STEP_MIN, ALLOCATE_STEP_MAX).max(room_bytes);
             needed.max((end + step).min(align_up(segment_bytes_max)))
         });
         self.allocated = allocate.unwrap_or(self.allocated);
@@ -149,10 +150,11 @@ impl<W> Partition<W> {
     /// If a write is running.
     pub fn write_planned(&mut self) -> Vec<SegmentWrite> {
         let segment_bytes = u64::try_from(self.config.segment_bytes_max()).unwrap_or(u64::MAX);
+        let room_bytes = self.room_bytes;
         self.open
             .iter_mut()
             .filter(|segment| segment.planned > segment.written)
-            .map(|segment| segment.write_planned(segment_bytes))
+            .map(|segment| segment.write_planned(segment_bytes, room_bytes))
             .collect()
     }
 
@@ -166,16 +168,20 @@ impl<W> Partition<W> {
     /// reserved behind them.
     #[must_use]
     pub fn needs_settling(&self) -> bool {
-        self.unwritten_bytes() > 0 || self.active().allocated > self.active().bytes()
+        let is_long = self.active().allocated > self.active().bytes();
+        self.unwritten_bytes() > 0 || (is_long && !self.keeps_room())
     }
 
     /// Writes of everything that the segment files do not hold, and of the active segment in any
-    /// case, after which its file is to be cut to its content.
+    /// case, after which its file is to be cut to its content, unless it keeps room behind that.
     ///
     /// # Panics
     /// If a write is running.
     pub fn settle(&mut self) -> Vec<SegmentWrite> {
         let mut writes = self.write_planned();
+        if self.keeps_room() {
+            return writes;
+        }
         let active = self.active_mut();
         if !active.is_writing && active.written == active.bytes() {
             active.is_writing = true;

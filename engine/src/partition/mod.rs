@@ -67,6 +67,8 @@ pub struct Partition<W> {
     pub last_append: Nanos,
     /// Whether bytes that are not durable yet are on their way straight to the segments.
     is_committing: bool,
+    /// Room that is kept reserved behind the end of the active segment. Bytes.
+    room_bytes: u64,
     sealed: Vec<SealedSegment>,
     /// Segments with bytes in memory, oldest first; the last one is active, the others are being
     /// closed.
@@ -101,6 +103,7 @@ impl<W> Partition<W> {
             acks: Acks::default(),
             last_append: Nanos::default(),
             is_committing: false,
+            room_bytes: 0,
             sealed,
             open: VecDeque::from([active]),
         }
@@ -110,6 +113,18 @@ impl<W> Partition<W> {
     pub fn lead(&mut self, epoch: LeaderEpoch) {
         self.leader_epoch = epoch;
         self.epochs.assign(epoch, self.offsets.end());
+    }
+
+    /// Room is kept reserved behind the end of the log from now on, so that it can go on when the
+    /// disk is full.
+    pub fn keep_room(&mut self, bytes: u64) {
+        self.room_bytes = bytes;
+    }
+
+    /// Whether room is kept behind the end of the log.
+    #[must_use]
+    pub fn keeps_room(&self) -> bool {
+        self.room_bytes > 0
     }
 
     /// The segment that is appended to.

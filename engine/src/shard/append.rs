@@ -57,9 +57,10 @@ impl Shard {
         if self.is_offline || self.deadlines.is_stalled(id) {
             return Some(Err(AppendError::Storage));
         }
-        let open = self.partitions.get_mut(&id).filter(|_| !self.is_closing);
-        let Some(Slot::Open(partition)) = open else {
-            return Some(Err(AppendError::NotLeader));
+        let partition = match self.partitions.get_mut(&id).filter(|_| !self.is_closing) {
+            Some(Slot::Open(partition)) => partition,
+            Some(Slot::Failed) => return Some(Err(AppendError::Storage)),
+            Some(Slot::Opening(_)) | None => return Some(Err(AppendError::NotLeader)),
         };
         let rules = produce_rules(&partition.config, self.settings.is_deep, append.zstd_allowed);
         let before = partition.memory_bytes();

@@ -55,6 +55,9 @@ pub enum Call {
     Controller(ControllerCall),
     /// Tell when every partition of the shard is open. Answered with [`Answer::Settled`].
     AwaitSettled,
+    /// From shard 0: the journals of the last run are not needed any more, so that new ones may take
+    /// room. Answered with [`Answer::Settled`].
+    GrowJournal,
     /// From shard 0: the metadata changed. Answered with [`Answer::Published`] when the shard has it.
     Publish(Arc<Image>),
 }
@@ -82,7 +85,7 @@ pub enum Answer {
     Group(Result<GroupAnswer, CoordinatorError>),
     /// To [`Call::Controller`].
     Controller(Result<ControllerAnswer, StorageError>),
-    /// To [`Call::AwaitSettled`].
+    /// To [`Call::AwaitSettled`] and [`Call::GrowJournal`].
     Settled {
         /// Whether none failed to open.
         is_whole: bool,

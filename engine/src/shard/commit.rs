@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::event::{Commit, DiskFailure, Effect, Job, JournalWrite, Written};
-use super::{Shard, Slot};
+use super::{Shard, Slot, Waiter};
 use crate::journal::format::{
     EntryHeader, EntryItem, FORMAT_VERSION, Superblock, archive_bytes_max, entry_archive,
     payload_at, write_entry_header, write_superblock,
@@ -36,7 +36,10 @@ impl Shard {
             self.begin_commit(effects);
         }
         self.relieve_journal(effects);
-        if let Some(file) = self.journal.wants_file() {
+        if self.may_grow_journal
+            && self.deadlines.may_make_file(now.now)
+            && let Some(file) = self.journal.wants_file()
+        {
             effects.push(Effect::Run(Job::CreateJournalFile(file)));
         }
     }
@@ -212,8 +215,12 @@ impl Shard {
             self.on_write_failed(now, id, written, &failure, effects);
             return;
         }
-        self.deadlines.unstall(id);
+        let had_no_room = self.deadlines.unstall(id);
         let Some(partition) = self.partition_mut(id) else { return };
+        if had_no_room {
+            tracing::info!(topic = %partition.topic, partition = id.partition,
+                "there is room again: appends to this partition go on");
+        }
         for write in written {
             partition.written(write.segment, write.end, write.end_offset);
         }
@@ -243,15 +250,21 @@ impl Shard {
             return;
         }
         // The bytes stay in memory and are tried again; who waits is told that they are not safe.
-        self.deadlines.stall(now.now, id);
+        let is_news = self.deadlines.stall(now.now, id);
         let Some(partition) = self.partition_mut(id) else { return };
         let durable = partition.offsets.durable();
         for write in written {
             partition.not_written(write.segment);
         }
-        let waiters: Vec<_> = partition.acks.release_all().collect();
-        tracing::warn!(%failure, topic = %partition.topic, partition = id.partition, durable,
-            "the disk is full: appends to this partition are refused until there is room");
+        // Coordinators go on when their writes are durable after all.
+        let is_client = |waiter: &Waiter| matches!(waiter, Waiter::Append { .. });
+        let waiters = partition.acks.release_those(is_client);
+        if is_news {
+            tracing::warn!(%failure, topic = %partition.topic, partition = id.partition, durable,
+                "the disk is full: appends to this partition are refused until there is room");
+        }
+        self.refuse_held(id, effects);
+        self.refuse_planned(id, effects);
         for waiter in waiters {
             self.release(now, id, waiter, Err(AppendError::Storage), effects);
         }
@@ -318,8 +331,8 @@ impl Shard {
             Ok(()) => self.journal.add_file(file),
             Err(failure) => {
                 self.journal.creation_failed();
-                if failure.is_full {
-                    tracing::warn!(%failure, "the journal cannot grow");
+                if failure.is_full && self.deadlines.no_room_for_file() {
+                    tracing::warn!(%failure, "the journal cannot grow: the disk is full");
                 }
                 self.on_failure(&failure, effects);
             }

@@ -22,7 +22,8 @@ pub const METADATA_PARTITION: TopicPartition =
 /// A plan on its way: to the disk, then to all shards, then to who asked.
 #[derive(Debug)]
 struct Planned {
-    reply: ReplyTo,
+    /// Who asked; none when they were told that the disk is full.
+    reply: Option<ReplyTo>,
     answer: ControllerAnswer,
     image: Option<Arc<Image>>,
     stage: Stage,
@@ -105,7 +106,8 @@ impl Shard {
         call: ControllerCall,
         effects: &mut Vec<Effect>,
     ) {
-        let is_refusing = self.is_offline || self.is_closing;
+        let is_full = self.deadlines.is_stalled(METADATA_PARTITION);
+        let is_refusing = self.is_offline || self.is_closing || is_full;
         let Some(host) = self.controller.as_mut().filter(|_| !is_refusing) else {
             effects.push(Effect::Answer(reply, Answer::Controller(Err(StorageError))));
             return;
@@ -114,7 +116,7 @@ impl Shard {
         let plan = controller.call(now.wall_ms, call, &mut || random.next_u128());
         let is_writing = !plan.records.is_empty();
         planned.push_back(Planned {
-            reply,
+            reply: Some(reply),
             answer: plan.answer,
             image: plan.publication.map(|publication| publication.image),
             stage: if is_writing { Stage::Writing } else { Stage::Done },
@@ -140,9 +142,7 @@ impl Shard {
             // The controller is ahead of its log: it ends here.
             let failed = std::mem::take(&mut host.planned);
             self.controller = None;
-            effects.extend(failed.into_iter().map(|planned| {
-                Effect::Answer(planned.reply, Answer::Controller(Err(StorageError)))
-            }));
+            effects.extend(failed.into_iter().filter_map(|planned| refusal(planned.reply)));
             return;
         }
         let writing = host.planned.iter_mut().find(|planned| planned.stage == Stage::Writing);
@@ -183,7 +183,23 @@ impl Shard {
         while host.planned.front().is_some_and(|planned| planned.stage == Stage::Done)
             && let Some(planned) = host.planned.pop_front()
         {
-            effects.push(Effect::Answer(planned.reply, Answer::Controller(Ok(planned.answer))));
+            let answer = Answer::Controller(Ok(planned.answer));
+            effects.extend(planned.reply.map(|reply| Effect::Answer(reply, answer)));
         }
     }
+
+    /// The metadata log has no room: who waits for it is told. What was planned stays planned, and is
+    /// published when it is durable.
+    pub(super) fn refuse_planned(&mut self, id: TopicPartition, effects: &mut Vec<Effect>) {
+        let Some(host) = self.controller.as_mut().filter(|_| id == METADATA_PARTITION) else {
+            return;
+        };
+        let writing = host.planned.iter_mut().filter(|planned| planned.stage == Stage::Writing);
+        effects.extend(writing.filter_map(|planned| refusal(planned.reply.take())));
+    }
+}
+
+/// What is told to who waits for a plan that failed.
+fn refusal(reply: Option<ReplyTo>) -> Option<Effect> {
+    Some(Effect::Answer(reply?, Answer::Controller(Err(StorageError))))
 }

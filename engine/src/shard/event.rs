@@ -80,6 +80,8 @@ pub enum Event {
     Removed(Result<(), DiskFailure>),
     /// A job with nothing to tell but its failure failed.
     JobFailed(DiskFailure),
+    /// A disk was found full, on this shard or another.
+    DiskFull,
     /// A deadline passed.
     Tick,
 }
@@ -131,6 +133,8 @@ pub enum Effect {
     },
     /// This shard has a new image: the server on it sees it from now on.
     Adopt(Arc<Image>),
+    /// The disk is full: tell all shards.
+    DiskFull,
     /// The log directory failed: say so loudly.
     Offline(DiskFailure),
 }

@@ -9,7 +9,7 @@ use super::call::{Answer, CoordinatorError, ReplyTo};
 use super::event::{DiskFailure, Effect, Job};
 use super::{Shard, Slot, Waiter};
 use crate::group::{GroupAnswer, GroupCall, GroupMachine};
-use crate::limits::LOADING_CALLS_MAX;
+use crate::limits::{LOADING_CALLS_MAX, STALLED_WRITE_MS};
 use crate::machine::{MachineRecord, Order, Token};
 use crate::metadata::controller::name::CONSUMER_OFFSETS;
 use crate::partition::admit::Now;
@@ -25,8 +25,16 @@ pub struct GroupHost {
     is_loading: bool,
     /// Calls that came while it was loading.
     waiting: Vec<(ReplyTo, GroupCall)>,
-    /// Answers that wait for the machine's writes, oldest first.
-    held: VecDeque<Vec<(Token, GroupAnswer)>>,
+    /// Answers that wait for the machine's writes, oldest first, and since when.
+    held: VecDeque<(Nanos, Vec<(Token, GroupAnswer)>)>,
+}
+
+impl GroupHost {
+    /// Since when the oldest write waits for the disk, if that is longer than disks take.
+    fn stalled_since(&self, now: Nanos) -> Option<Nanos> {
+        let (since, _) = self.held.front()?;
+        (now.ms_since(*since) >= STALLED_WRITE_MS).then_some(*since)
+    }
 }
 
 const TOKEN_BITS: u32 = 48;
@@ -163,6 +171,10 @@ impl Shard {
             effects.push(answer_to(token, Err(CoordinatorError::Storage)));
             return;
         }
+        if self.deadlines.is_stalled(host.partition) && call.is_storing() {
+            effects.push(answer_to(token, Err(CoordinatorError::Storage)));
+            return;
+        }
         let mut orders = Vec::new();
         host.machine.call(now.now, now.wall_ms, token, call, &mut orders);
         self.carry_out(now, partition, orders, effects);
@@ -182,7 +194,7 @@ impl Shard {
                 Order::Write { records, answers } => {
                     let Some(host) = self.groups.get_mut(&group_partition) else { return };
                     let id = host.partition;
-                    host.held.push_back(answers);
+                    host.held.push_back((now.now, answers));
                     self.append_own(now, id, &records, Waiter::Group);
                 }
             }
@@ -215,7 +227,8 @@ impl Shard {
         effects: &mut Vec<Effect>,
     ) {
         let Some(host) = self.groups.get_mut(&id.partition) else { return };
-        let answers = host.held.pop_front().unwrap_or_default();
+        let was_stalled = host.stalled_since(now.now).is_some();
+        let (_, answers) = host.held.pop_front().unwrap_or_default();
         if !is_durable {
             let failed = answers.into_iter().map(|(token, _)| token);
             effects.extend(failed.map(|token| answer_to(token, Err(CoordinatorError::Storage))));
@@ -224,6 +237,10 @@ impl Shard {
             return;
         }
         let mut orders = Vec::new();
+        if was_stalled && host.stalled_since(now.now).is_none() {
+            // Heartbeats may have had to wait behind what the disk did not do.
+            host.machine.renew_sessions(now.now, now.wall_ms, &mut orders);
+        }
         host.machine.written(now.now, now.wall_ms, &mut orders);
         effects.extend(answers.into_iter().map(|(token, answer)| answer_to(token, Ok(answer))));
         self.carry_out(now, id.partition, orders, effects);
@@ -264,7 +281,7 @@ impl Shard {
         for (reply, _) in host.waiting {
             effects.push(answer_to(token_of(reply), Err(CoordinatorError::NotHere)));
         }
-        for (token, _) in host.held.into_iter().flatten() {
+        for (token, _) in host.held.into_iter().flat_map(|(_, answers)| answers) {
             effects.push(answer_to(token, Err(CoordinatorError::NotHere)));
         }
     }
@@ -273,7 +290,9 @@ impl Shard {
         let due: Vec<_> = self
             .groups
             .iter()
-            .filter(|(_, host)| !host.is_loading && host.machine.next_deadline() <= now.now)
+            .filter(|(_, host)| {
+                self.is_ticking(host, now.now) && host.machine.next_deadline() <= now.now
+            })
             .map(|(partition, _)| *partition)
             .collect();
         for partition in due {
@@ -285,8 +304,27 @@ impl Shard {
     }
 
     pub(super) fn next_group_deadline(&self) -> Nanos {
-        let deadlines = self.groups.values().filter(|host| !host.is_loading);
+        let now = self.deadlines.last;
+        let deadlines = self.groups.values().filter(|host| self.is_ticking(host, now));
         deadlines.map(|host| host.machine.next_deadline()).min().unwrap_or(Nanos::NEVER)
+    }
+
+    /// Whether a coordinator's clock goes on: not while it is loaded, and not while the disk is
+    /// stalled, as members that are there could not show it. A full disk answers, and is no such case.
+    fn is_ticking(&self, host: &GroupHost, now: Nanos) -> bool {
+        let is_stalled = host.stalled_since(now).is_some();
+        !host.is_loading && (!is_stalled || self.deadlines.is_stalled(host.partition))
+    }
+
+    /// A coordinator's log has no room: who waits for it is told. The machine goes on, and its records
+    /// are written when there is room.
+    pub(super) fn refuse_held(&mut self, id: TopicPartition, effects: &mut Vec<Effect>) {
+        let Some(host) = self.groups.get_mut(&id.partition).filter(|host| host.partition == id)
+        else {
+            return;
+        };
+        let held = host.held.iter_mut().flat_map(|(_, answers)| std::mem::take(answers));
+        effects.extend(held.map(|(token, _)| answer_to(token, Err(CoordinatorError::Storage))));
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::call::Answer;
 use super::event::{Effect, Job};
-use super::{Shard, Slot};
+use super::{Shard, Slot, Waiter};
 use crate::limits::{FULL_DISK_RETRY_MS, IDLE_MS, IDLE_SPARE_BYTES};
+use crate::partition::Partition;
 use crate::partition::admit::Now;
 use crate::types::{Nanos, Offset, TopicPartition};
 
@@ -22,17 +23,35 @@ pub struct Deadlines {
     retention_check: Option<Nanos>,
     /// Partitions whose disk is full, and when their write is tried again.
     stalled: BTreeMap<TopicPartition, Nanos>,
+    /// When a journal file may be made again after one found the disk full.
+    next_file: Option<Nanos>,
 }
 
 impl Deadlines {
-    /// A partition's write found the disk full.
-    pub fn stall(&mut self, now: Nanos, id: TopicPartition) {
-        self.stalled.insert(id, now.plus_ms(FULL_DISK_RETRY_MS));
+    /// A partition's write found the disk full. Says whether that is news.
+    pub fn stall(&mut self, now: Nanos, id: TopicPartition) -> bool {
+        self.stalled.insert(id, now.plus_ms(FULL_DISK_RETRY_MS)).is_none()
     }
 
-    /// A partition's write succeeded, or it is gone.
-    pub fn unstall(&mut self, id: TopicPartition) {
-        self.stalled.remove(&id);
+    /// A partition's write succeeded, or it is gone. Says whether it had no room before.
+    pub fn unstall(&mut self, id: TopicPartition) -> bool {
+        self.stalled.remove(&id).is_some()
+    }
+
+    /// A journal file found the disk full. Says whether that is news.
+    pub fn no_room_for_file(&mut self) -> bool {
+        self.next_file.replace(self.last.plus_ms(FULL_DISK_RETRY_MS)).is_none()
+    }
+
+    /// Whether a journal file may be made: not again at once after one found the disk full.
+    #[must_use]
+    pub fn may_make_file(&self, now: Nanos) -> bool {
+        self.next_file.is_none_or(|at| at <= now)
+    }
+
+    /// Brings the next look at what retention lets go forward.
+    pub fn check_retention(&mut self, at: Nanos) {
+        self.retention_check = Some(at);
     }
 
     /// Whether appends to the partition are refused because the disk is full.
@@ -85,7 +104,11 @@ impl Shard {
         let due = self.deadlines.stalled.iter().filter(|(_, at)| **at <= now.now);
         for id in due.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.deadlines.stall(now.now, id);
-            self.flush_if_large(id, 1, effects);
+            if matches!(self.partitions.get(&id), Some(Slot::Failed)) {
+                self.reopen_partition(id, effects);
+            } else {
+                self.flush_if_large(id, 1, effects);
+            }
         }
     }
 
@@ -100,16 +123,7 @@ impl Shard {
                 continue;
             }
             if partition.can_write() && partition.needs_settling() {
-                let (partition_id, dir) = (*id, partition.dir.clone());
-                let writes = partition.settle();
-                let flush = Job::Flush {
-                    partition: partition_id,
-                    dir,
-                    writes,
-                    is_trimmed: true,
-                    is_flushed: true,
-                };
-                effects.push(Effect::Run(flush));
+                effects.push(settle(*id, partition));
             } else if partition.unwritten_bytes() == 0 {
                 self.tail_bytes -= partition.release(0);
             }
@@ -121,16 +135,7 @@ impl Shard {
         for (id, slot) in &mut self.partitions {
             let Slot::Open(partition) = slot else { continue };
             if !self.is_offline && partition.can_write() && partition.needs_settling() {
-                let (partition_id, dir) = (*id, partition.dir.clone());
-                let writes = partition.settle();
-                let flush = Job::Flush {
-                    partition: partition_id,
-                    dir,
-                    writes,
-                    is_trimmed: true,
-                    is_flushed: true,
-                };
-                effects.push(Effect::Run(flush));
+                effects.push(settle(*id, partition));
             }
         }
     }
@@ -201,4 +206,11 @@ impl Shard {
         let (dir, at) = (partition.dir.clone(), now.now.plus_ms(delay_ms));
         effects.push(Effect::Run(Job::Retire { dir, segments, at }));
     }
+}
+
+/// Writes a tail to its segments, and cuts the file to its content unless room is kept behind it.
+fn settle(id: TopicPartition, partition: &mut Partition<Waiter>) -> Effect {
+    let is_trimmed = !partition.keeps_room();
+    let (dir, writes) = (partition.dir.clone(), partition.settle());
+    Effect::Run(Job::Flush { partition: id, dir, writes, is_trimmed, is_flushed: true })
 }

@@ -109,6 +109,8 @@ pub struct Shard {
     /// Appends that wait for memory.
     deferred: VecDeque<(ReplyTo, Append)>,
     journal: Journal,
+    /// Whether what the last run left has been taken over, so that journal files may take room.
+    may_grow_journal: bool,
     commit: Option<RunningCommit>,
     appends: PendingAppends,
     reads: PendingReads,
@@ -157,7 +159,7 @@ impl Shard {
     /// A shard without partitions: it opens them when it is given an image.
     #[must_use]
     pub fn new(settings: ShardSettings, pool: Arc<Pool>, inherited: Inheritance) -> Self {
-        let Inheritance { redo, log_starts, next_file_sequence, next_file, reusable, .. } =
+        let Inheritance { redo, log_starts, next_file_sequence, next_file, reusable, was_clean, .. } =
             inherited;
         let files_max = settings.journal_files_max;
         let mut journal = Journal::new(settings.shard, files_max, next_file_sequence, next_file);
@@ -171,6 +173,7 @@ impl Shard {
             dirty: BTreeSet::new(),
             deferred: VecDeque::new(),
             journal,
+            may_grow_journal: was_clean,
             commit: None,
             appends: PendingAppends::default(),
             reads: PendingReads::default(),
@@ -229,6 +232,7 @@ impl Shard {
             Event::Published(id) => self.on_published(id, effects),
             Event::Removed(result) => self.on_removed(result, effects),
             Event::JobFailed(failure) => self.on_failure(&failure, effects),
+            Event::DiskFull => self.deadlines.check_retention(now.now),
             Event::Tick => self.on_tick(now, effects),
         }
     }
@@ -264,6 +268,11 @@ impl Shard {
                 self.settling.push(reply);
                 self.answer_settled(effects);
             }
+            Call::GrowJournal => {
+                self.may_grow_journal = true;
+                self.settling.push(reply);
+                self.answer_settled(effects);
+            }
             Call::Publish(image) => {
                 self.adopt(now, image, effects);
                 self.publishing.push(reply);
@@ -284,7 +293,11 @@ impl Shard {
             Call::DeleteRecords(wishes) => wishes.iter().map(|w| w.partition).find(is_opening),
             Call::Sizes(ids) | Call::Producers(ids) => ids.iter().copied().find(is_opening),
             Call::Group { partition, .. } => self.coordinator_log(*partition).filter(is_opening),
-            Call::Watch(_) | Call::Controller(_) | Call::AwaitSettled | Call::Publish(_) => None,
+            Call::Watch(_)
+            | Call::Controller(_)
+            | Call::AwaitSettled
+            | Call::GrowJournal
+            | Call::Publish(_) => None,
         }
     }
 
@@ -302,9 +315,13 @@ impl Shard {
         }
     }
 
-    /// The log directory failed: nothing is acknowledged from now on.
+    /// The log directory failed: nothing is acknowledged from now on. A full one is no failure.
     fn on_failure(&mut self, failure: &DiskFailure, effects: &mut Vec<Effect>) {
-        if failure.is_full || self.is_offline {
+        if self.is_offline {
+            return;
+        }
+        if failure.is_full {
+            effects.push(Effect::DiskFull);
             return;
         }
         self.is_offline = true;

@@ -14,7 +14,7 @@ use crate::metadata::placement::shard_of;
 use crate::partition::admit::Now;
 use crate::partition::{AppendError, Partition, Recovered};
 use crate::topic_config::TopicConfig;
-use crate::types::TopicPartition;
+use crate::types::{LeaderEpoch, TopicPartition};
 
 impl Shard {
     /// Takes up a new image.
@@ -57,17 +57,34 @@ impl Shard {
         if !self.is_here(new) || self.partitions.contains_key(&id) {
             return;
         }
+        self.begin_opening(id, &new.topic.name, new.partition.leader_epoch, effects);
+    }
+
+    /// Tries again to open a partition that had no room on the disk.
+    pub(super) fn reopen_partition(&mut self, id: TopicPartition, effects: &mut Vec<Effect>) {
+        let Some(topic) = self.image.topics.by_id(id.topic_id).cloned() else { return };
+        let Some(partition) = topic.partition(id.partition) else { return };
+        self.begin_opening(id, &topic.name, partition.leader_epoch, effects);
+    }
+
+    fn begin_opening(
+        &mut self,
+        id: TopicPartition,
+        topic: &Arc<str>,
+        leader_epoch: LeaderEpoch,
+        effects: &mut Vec<Effect>,
+    ) {
         self.opening += 1;
         self.partitions.insert(id, Slot::Opening(Vec::new()));
-        let topic = Arc::clone(&new.topic.name);
         let open = Open {
             partition: id,
-            dir: self.dir_of(&topic, id),
-            config: self.config_of(&topic),
-            leader_epoch: new.partition.leader_epoch,
-            redo: self.redo.remove(&id).unwrap_or_default(),
+            dir: self.dir_of(topic, id),
+            config: self.config_of(topic),
+            leader_epoch,
+            // Kept until the partition is open: without room it is tried again.
+            redo: self.redo.get(&id).cloned().unwrap_or_default(),
             log_start_offset: self.log_starts.get(&id).copied(),
-            topic,
+            topic: Arc::clone(topic),
         };
         effects.push(Effect::Run(Job::Open(Box::new(open))));
     }
@@ -137,6 +154,8 @@ impl Shard {
         let leader_epoch = found.as_ref().and_then(|topic| topic.partition(id.partition));
         let slot = match (result, found.as_ref(), leader_epoch) {
             (Ok(recovered), Some(topic), Some(partition)) => {
+                self.deadlines.unstall(id);
+                self.redo.remove(&id);
                 let name = Arc::clone(&topic.name);
                 let dir = self.dir_of(&name, id);
                 let config = self.config_of(&name);
@@ -145,7 +164,17 @@ impl Shard {
                 self.tail_bytes += opened.memory_bytes();
                 Slot::Open(Box::new(opened))
             }
+            (Err(failure), Some(topic), _) if failure.is_full => {
+                if self.deadlines.stall(now.now, id) {
+                    tracing::warn!(%failure, topic = %topic.name, partition = id.partition,
+                        "the disk is full: a partition cannot be opened until there is room");
+                }
+                self.on_failure(&failure, effects);
+                Slot::Failed
+            }
             (Err(failure), _, _) => {
+                self.deadlines.unstall(id);
+                self.redo.remove(&id);
                 tracing::error!(%failure, "a partition could not be opened: it stays offline");
                 Slot::Failed
             }
@@ -163,6 +192,7 @@ impl Shard {
         let Some(slot) = self.partitions.remove(&id) else { return };
         self.dirty.remove(&id);
         self.journal.forget(id);
+        self.redo.remove(&id);
         self.deadlines.unstall(id);
         self.unload(id, effects);
         let topic = Arc::clone(&gone.topic.name);

@@ -85,7 +85,11 @@ async fn reserve<F: File>(file: &F, wanted: u64, needed: u64) -> io::Result<()> 
         // Some file systems cannot; then space is found when it is written to.
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
         Err(error) if is_full(&error) && needed < wanted => {
-            if file.size().await? >= needed { Ok(()) } else { file.allocate(needed).await }
+            if file.size().await? >= needed {
+                Ok(())
+            } else {
+                file.allocate(needed).await
+            }
         }
         allocated => allocated,
     }

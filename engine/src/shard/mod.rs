@@ -159,8 +159,15 @@ impl Shard {
     /// A shard without partitions: it opens them when it is given an image.
     #[must_use]
     pub fn new(settings: ShardSettings, pool: Arc<Pool>, inherited: Inheritance) -> Self {
-        let Inheritance { redo, log_starts, next_file_sequence, next_file, reusable, was_clean, .. } =
-            inherited;
+        let Inheritance {
+            redo,
+            log_starts,
+            next_file_sequence,
+            next_file,
+            reusable,
+            was_clean,
+            ..
+        } = inherited;
         let files_max = settings.journal_files_max;
         let mut journal = Journal::new(settings.shard, files_max, next_file_sequence, next_file);
         for file in reusable {

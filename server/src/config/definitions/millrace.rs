@@ -10,7 +10,7 @@ definitions! {
     "millrace.memory.bytes" Long "536870912" [AtLeast(16_777_216)] High supported
         "How much memory all shards together use for tails, caches and requests in flight.";
     "millrace.journal.bytes" Long "268435456" [AtLeast(16_777_216)] Medium supported
-        "How large each shard's commit journal is on disk; written in full once, when it is created.";
+        "How large each shard's commit journal is on disk; written in full once, when it is created. As much again is reserved beside it for a start on a full disk.";
     "millrace.durability" String "fsync" [OneOf(&["fsync", "written"])] High supported
         "What an acknowledgement means: `fsync` that the device has flushed the record, `written` that the operating system has it, which a power cut may lose.";
     "millrace.validate.records" String "deep" [OneOf(&["headers", "deep"])] Medium supported

@@ -437,7 +437,8 @@ fn a_full_disk_is_told_apart_and_writing_goes_on_when_there_is_room() {
         mini
     };
     let mut mini = sim.run(start).expect("ends");
-    for kind in [OpKind::Allocate, OpKind::Write, OpKind::Sync] {
+    // Room that is reserved ahead is done without; what the write needs is not.
+    for kind in [OpKind::Allocate, OpKind::Allocate, OpKind::Write, OpKind::Sync] {
         sim.fault(Rule::Next(kind, ".log".to_owned(), Fault::NoSpace));
     }
     let test = async move {
@@ -510,7 +511,9 @@ fn journal_files_are_whole_and_never_replaced() {
             other => panic!("{other:?}"),
         }
         let found = names(&env, Path::new(crate::mini::LOG_DIR)).await;
-        assert_eq!(found, ["millrace-journal-0-3"]);
+        assert_eq!(found, ["millrace-journal-0-3", "millrace-reserve-0"]);
+        let reserve = Path::new(crate::mini::LOG_DIR).join("millrace-reserve-0");
+        assert_eq!(file_bytes(&env, &reserve).await.len() as u64, JOURNAL_FILE_BYTES);
     };
     sim.run(test).expect("ends");
 }

@@ -137,8 +137,8 @@ def fill_cycle(context, disk, cycle, steady):
     return refused_in, resumed_in
 
 
-def fill_and_free(context, kind, mib):
-    with LoopDisk(context.work, kind, mib) as disk:
+def fill_and_free(context, kind):
+    with LoopDisk(context.work, kind, 256) as disk:
         broker = context.broker = context.fresh(SMALL)
         broker.data = disk.path / "data"
         with broker:
@@ -159,14 +159,7 @@ def fill_and_free(context, kind, mib):
 @check("full disk, ext4: refusals, reads, deletion, restart and recovery, 5 times", needs=("venv",), stage=FRESH,
        seconds=180, targets=("millrace",), quick=False)
 def full_ext4(context):
-    fill_and_free(context, "ext4", 256)
-
-
-@check("full disk, xfs: refusals, reads, deletion, restart and recovery, 5 times", needs=("venv",), stage=FRESH,
-       seconds=180, targets=("millrace",), quick=False)
-def full_xfs(context):
-    # mkfs.xfs makes none below 300 MiB.
-    fill_and_free(context, "xfs", 320)
+    fill_and_free(context, "ext4")
 
 
 @check("stalled disk: no acknowledgement, no lost member, full rate after", needs=("venv",), stage=FRESH,

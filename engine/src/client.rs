@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use crate::boot::{Identity, Stop};
 use crate::io::Env;
 use crate::io::lane::LaneSender;
+use crate::io::notify::Notify;
 use crate::machine::Token;
 use crate::metadata::Image;
 use crate::metadata::placement::shard_of;
@@ -89,6 +90,7 @@ struct Inner<E: Env> {
     stop: Stop,
     has_told_failure: Cell<bool>,
     may_serve: Cell<bool>,
+    bell: Notify,
 }
 
 /// A handle to all shards, from one of them. Cheap to clone.
@@ -124,6 +126,7 @@ impl<E: Env> Client<E> {
             stop,
             has_told_failure: Cell::new(false),
             may_serve: Cell::new(false),
+            bell: Notify::new(),
         }))
     }
 
@@ -247,6 +250,19 @@ impl<E: Env> Client<E> {
             reason: "it failed on another shard".to_owned(),
             is_full: false,
         })
+    }
+
+    /// Ends when somebody outside has rung this shard's bell ([`Stop::ring`]) since the last time. One
+    /// waiter.
+    pub async fn rung(&self) {
+        self.0.bell.notified().await;
+    }
+
+    /// Passes the bell on to who waits for it, if it was rung.
+    pub(crate) fn listen(&self) {
+        if self.0.stop.take_ring(self.0.shard) {
+            self.0.bell.notify();
+        }
     }
 
     pub(crate) fn may_serve(&self) -> bool {

@@ -17,6 +17,8 @@ pub mod pending;
 pub mod query;
 pub mod read;
 pub mod reconcile;
+pub mod stages;
+pub mod stats;
 pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -30,6 +32,7 @@ use event::{DiskFailure, Effect, Event};
 use group_host::GroupHost;
 use housekeeping::Deadlines;
 use pending::{PendingAppends, PendingQueries, PendingReads};
+use stages::Stages;
 use watch::Watches;
 
 use crate::group::GroupConfig;
@@ -111,6 +114,7 @@ pub struct Shard {
     journal: Journal,
     commit: Option<RunningCommit>,
     appends: PendingAppends,
+    stages: Stages,
     reads: PendingReads,
     queries: PendingQueries,
     watches: Watches,
@@ -173,6 +177,7 @@ impl Shard {
             journal,
             commit: None,
             appends: PendingAppends::default(),
+            stages: Stages::default(),
             reads: PendingReads::default(),
             queries: PendingQueries::default(),
             watches: Watches::default(),
@@ -209,6 +214,7 @@ impl Shard {
 
     /// Takes up one event.
     pub fn on_event(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
+        self.stages.end(&event);
         match event {
             Event::Call(reply, call) => self.on_call(now, reply, call, effects),
             Event::Committed(result) => self.on_committed(now, result, effects),
@@ -258,6 +264,9 @@ impl Shard {
                 let producers = ids.iter().map(|id| self.producer_views(*id)).collect();
                 effects.push(Effect::Answer(reply, Answer::Producers(producers)));
             }
+            Call::Stats => {
+                effects.push(Effect::Answer(reply, Answer::Stats(Box::new(self.stats()))));
+            }
             Call::Group { partition, call } => self.on_group(now, reply, partition, call, effects),
             Call::Controller(call) => self.on_controller(now, reply, call, effects),
             Call::AwaitSettled => {
@@ -284,7 +293,11 @@ impl Shard {
             Call::DeleteRecords(wishes) => wishes.iter().map(|w| w.partition).find(is_opening),
             Call::Sizes(ids) | Call::Producers(ids) => ids.iter().copied().find(is_opening),
             Call::Group { partition, .. } => self.coordinator_log(*partition).filter(is_opening),
-            Call::Watch(_) | Call::Controller(_) | Call::AwaitSettled | Call::Publish(_) => None,
+            Call::Watch(_)
+            | Call::Stats
+            | Call::Controller(_)
+            | Call::AwaitSettled
+            | Call::Publish(_) => None,
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Connection {
     moved: Event,
     /// When bytes last went in or out.
     last_progress: Cell<Nanos>,
+    /// When bytes last came in.
+    last_received: Cell<Nanos>,
     is_sending: Cell<bool>,
 }
 
@@ -43,7 +45,7 @@ impl Connection {
     #[must_use]
     pub fn new(ctx: Rc<Ctx<RingEnv>>, stream: Stream, peer: Rc<Peer>, budget: &Budget) -> Self {
         let session = RefCell::new(Session::new(ctx.config.network.request_bytes_max));
-        let last_progress = Cell::new(ctx.client.env().now());
+        let now = ctx.client.env().now();
         Self {
             ctx,
             stream,
@@ -51,7 +53,8 @@ impl Connection {
             session,
             in_flight: RefCell::new(budget.share()),
             moved: Event::default(),
-            last_progress,
+            last_progress: Cell::new(now),
+            last_received: Cell::new(now),
             is_sending: Cell::new(false),
         }
     }
@@ -100,7 +103,7 @@ impl Connection {
                 self.hold(partial, bytes).await?;
                 partial.move_to(&mut self.in_flight.borrow_mut(), bytes);
                 partial.shrink(usize::MAX);
-                let work = api::begin(&self.ctx, &self.peer, frame)?;
+                let work = api::begin(&self.ctx, &self.peer, frame, self.last_received.get())?;
                 self.session.borrow_mut().push(work, bytes, is_pipelined);
             }
             Next::Wait => self.moved.wait().await,
@@ -124,7 +127,8 @@ impl Connection {
         if count == 0 {
             return Err(Ending::Closed);
         }
-        self.last_progress.set(self.now());
+        self.last_received.set(self.now());
+        self.last_progress.set(self.last_received.get());
         self.ctx.metrics.count_received(count);
         Ok(())
     }
@@ -166,7 +170,11 @@ impl Connection {
             self.is_sending.set(true);
             self.moved.raise();
             if !answers.parts.is_empty() {
-                self.last_progress.set(self.now());
+                let now = self.now();
+                self.last_progress.set(now);
+                let mut stages = self.ctx.stages.borrow_mut();
+                answers.traces.iter().for_each(|trace| stages.answered(trace, now));
+                drop(stages);
                 if let Err(error) = self.stream.send(answers.parts).await {
                     return Ending::Io(error);
                 }

@@ -67,3 +67,52 @@ pub(super) fn read(
     }
     Some(AdminConfig { bind, is_explicit })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ConfigErrors, Level, Loaded, Surroundings, load};
+
+    fn read(overrides: &[&str]) -> Result<Loaded, ConfigErrors> {
+        let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
+        load(b"", &overrides, &Surroundings { cores: 1, host_name: None })
+    }
+
+    fn bind(overrides: &[&str]) -> Option<String> {
+        read(overrides).unwrap().config.admin.map(|admin| admin.bind.to_string())
+    }
+
+    #[test]
+    fn where_it_is() {
+        let default = read(&[]).unwrap().config.admin.unwrap();
+        assert_eq!(
+            (default.bind.to_string().as_str(), default.is_explicit),
+            ("127.0.0.1:9644", false)
+        );
+        assert_eq!(bind(&["millrace.admin.listener="]), None);
+        assert_eq!(bind(&["millrace.admin.listener=[::1]:0"]).as_deref(), Some("[::1]:0"));
+        for wrong in ["9644", ":9644", "localhost", "localhost:x", "a b:1", "h:70000"] {
+            let errors = read(&[&format!("millrace.admin.listener={wrong}")]).unwrap_err();
+            assert!(errors.to_string().contains("host:port"), "{wrong}: {errors}");
+        }
+    }
+
+    #[test]
+    fn a_port_that_others_reach_is_the_users_own_word() {
+        let open = "millrace.admin.listener=0.0.0.0:9644";
+        let loud = read(&[open]).unwrap();
+        assert!(loud.notices.iter().any(|n| n.key == KEY && n.level == Level::Warning));
+        let silent = read(&[open, &format!("{ALLOW}=true")]).unwrap();
+        assert!(silent.notices.iter().all(|notice| notice.key != KEY));
+        let refused = read(&[open, &format!("{ALLOW}=false")]).unwrap_err();
+        assert!(refused.to_string().contains("forbids"), "{refused}");
+    }
+
+    #[test]
+    fn a_listener_comes_first() {
+        let listener = "listeners=PLAINTEXT://127.0.0.1:9644";
+        assert_eq!(bind(&[listener]), None);
+        let refused = read(&[listener, "millrace.admin.listener=127.0.0.1:9644"]).unwrap_err();
+        assert!(refused.to_string().contains("same port"), "{refused}");
+    }
+}

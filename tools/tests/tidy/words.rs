@@ -64,7 +64,7 @@ pub const BANS: &[Ban] = &[
     },
     Ban {
         words: &["tokio"],
-        scope: &[],
+        scope: BROKER,
         except: &[("server/src/admin/", "the admin port: docs/decisions/0120-axum-admin-port.md")],
         instead: "the executor of shards is glommio",
     },

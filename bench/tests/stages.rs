@@ -79,10 +79,10 @@ fn stages_are_there_and_add_up() {
     // Means are exact but for their rounding.
     assert!((sum - total("mean")).abs() <= 0.5 + 0.001 * sum, "{sum} is not {}", total("mean"));
     for figure in ["p50", "p99", "p999"] {
-        for index in 0..STAGES.len() {
+        for (index, name) in STAGES.iter().enumerate() {
             // No part is longer than the whole, in any quantile.
             let most = total(figure) * (1.0 + BUCKET) + 0.1;
-            assert!(of_stage(index, figure) <= most, "{figure} of {}: {stages}", STAGES[index]);
+            assert!(of_stage(index, figure) <= most, "{figure} of {name}: {stages}");
         }
     }
     // The broker's part is within what the client sees, which has both socket buffers in it.

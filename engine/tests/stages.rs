@@ -1,5 +1,7 @@
 //! The times of stages that a shard reports: the shard is driven by hand, and the time is a number.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where its world cannot be made")]
+
 use std::path::Path;
 use std::sync::Arc;
 

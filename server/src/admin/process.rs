@@ -36,8 +36,7 @@ impl Process {
     fn parse(stat: &str, status: &str, machine: &str, ticks_per_s: u64) -> Self {
         // The command name may hold spaces and brackets; the fields begin behind its last bracket.
         let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-        let fields: Vec<u64> =
-            fields.split_ascii_whitespace().skip(1).map_while(|field| number(field)).collect();
+        let fields: Vec<u64> = fields.split_ascii_whitespace().skip(1).map_while(number).collect();
         let seconds = |at: usize| Some(*fields.get(at)? as f64 / ticks_per_s.max(1) as f64);
         let field = |text: &str, name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name))?;

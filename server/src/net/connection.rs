@@ -22,6 +22,7 @@ use super::faults::Ending;
 use super::session::{Next, Session};
 use crate::api::{self, Ctx, Peer};
 use crate::limits::{MEMORY_WAIT_MS, SEND_BYTES};
+use crate::stages::Trace;
 
 /// A connection that is being served.
 pub struct Connection {
@@ -133,6 +134,11 @@ impl Connection {
         Ok(())
     }
 
+    fn note_answered(&self, traces: &[Trace], now: Nanos) {
+        let mut stages = self.ctx.stages.borrow_mut();
+        traces.iter().for_each(|trace| stages.answered(trace, now));
+    }
+
     /// Waits until a share has at least so many bytes.
     async fn hold(&self, share: &mut Share, bytes: usize) -> Result<(), Ending> {
         let missing = bytes.saturating_sub(share.bytes());
@@ -172,9 +178,7 @@ impl Connection {
             if !answers.parts.is_empty() {
                 let now = self.now();
                 self.last_progress.set(now);
-                let mut stages = self.ctx.stages.borrow_mut();
-                answers.traces.iter().for_each(|trace| stages.answered(trace, now));
-                drop(stages);
+                self.note_answered(&answers.traces, now);
                 if let Err(error) = self.stream.send(answers.parts).await {
                     return Ending::Io(error);
                 }

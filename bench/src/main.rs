@@ -14,6 +14,7 @@ mod report;
 mod result;
 mod scenario;
 mod session;
+mod stages;
 mod stub;
 mod sys;
 mod target;

@@ -13,6 +13,7 @@ use crate::floor::Floor;
 use crate::measure::latency::{Summary, curve};
 use crate::measure::recorder::{Phase, Recorder, Second};
 use crate::measure::used::Used;
+use crate::stages::note::Stages;
 use crate::target::durability::Durability;
 use crate::workload::WorkloadNote;
 
@@ -50,6 +51,9 @@ pub struct RunResult {
     pub remarks: Vec<String>,
     /// Stretches of different rates, where there are any.
     pub phases: Vec<PhaseNote>,
+    /// Where the broker says the time of produce requests went; null where it does not.
+    #[serde(default)]
+    pub stages: Option<Stages>,
     /// What the machine can do, where it was measured beside.
     pub floor: Option<Floor>,
     pub curves: Curves,
@@ -241,6 +245,7 @@ impl RunResult {
             unanswered: outcome.unanswered,
             reconnects: outcome.reconnects,
             phases: phases(recorder),
+            stages: outcome.stages.as_ref().ok().and_then(Stages::of),
             floor: None,
             curves: Curves {
                 produce: curve(&recorder.produce),
@@ -299,6 +304,9 @@ impl RunResult {
                 "{:.1} % of the records went out more than 1 ms late by the generator's own fault (its core was taken); that is part of their latency",
                 late * 100.0
             ));
+        }
+        if let Err(Some(missing)) = &outcome.stages {
+            remarks.push(missing.clone());
         }
         self.remarks = remarks;
     }

@@ -10,6 +10,7 @@ use crate::client::setup::{self, SetupError, Target, TopicWish};
 use crate::measure::process;
 use crate::measure::recorder::Second;
 use crate::result::{Context, RunResult, TargetNote};
+use crate::stages::watch::Watch;
 use crate::sys;
 use crate::target::durability;
 use crate::terminal;
@@ -100,7 +101,11 @@ impl Session<'_> {
         }
         let workload = self.load.resolve(wish);
         let broker = self.broker_pid.or_else(|| process::listener(&target.bootstrap));
-        let outcome = Driver::new(&workload, target, broker)?.run(second);
+        let driver = Driver::new(&workload, target, broker)?;
+        let (clock, window_ns) = driver.window();
+        let watch = Watch::begin(target, clock, window_ns);
+        let mut outcome = driver.run(second);
+        outcome.stages = watch.and_then(Watch::end);
         let command = |line: String| line.chars().take(400).collect();
         let context = Context {
             command: std::env::args().collect(),

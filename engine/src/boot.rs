@@ -74,7 +74,8 @@ pub struct Identity {
     pub directory_id: Uuid,
 }
 
-/// What concerns all shards at once, from any thread: the broker's stop, and its disk's failure.
+/// What concerns all shards at once, from any thread: the broker's stop, its disk's failure, and
+/// questions from outside.
 #[derive(Clone)]
 pub struct Stop {
     flag: Arc<AtomicBool>,
@@ -83,13 +84,31 @@ pub struct Stop {
     /// How often a disk was found full, on whichever shard.
     full: Arc<AtomicU64>,
     wakes: Vec<Arc<dyn Wake>>,
+    /// Which shards' bells were rung.
+    bells: Arc<[AtomicBool]>,
 }
 
 impl Stop {
     /// Stops through these shards' wakers.
     #[must_use]
     pub fn new(wakes: Vec<Arc<dyn Wake>>) -> Self {
-        Self { flag: Arc::default(), failed: Arc::default(), full: Arc::default(), wakes }
+        let bells = wakes.iter().map(|_| AtomicBool::new(false)).collect();
+        Self { flag: Arc::default(), failed: Arc::default(), full: Arc::default(), wakes, bells }
+    }
+
+    /// Makes [`crate::client::Client::rung`] end on every shard, for who has left something there from
+    /// another thread.
+    pub fn ring(&self) {
+        for (bell, wake) in self.bells.iter().zip(&self.wakes) {
+            bell.store(true, Ordering::SeqCst);
+            wake.wake();
+        }
+    }
+
+    /// Whether the bell of a shard was rung since the last time.
+    pub(crate) fn take_ring(&self, shard: ShardId) -> bool {
+        let bell = self.bells.get(usize::from(shard));
+        bell.is_some_and(|b| b.load(Ordering::Relaxed) && b.swap(false, Ordering::SeqCst))
     }
 
     /// Begins a clean stop.

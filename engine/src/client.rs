@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use crate::boot::{Identity, Stop};
 use crate::io::Env;
 use crate::io::lane::LaneSender;
+use crate::io::notify::Notify;
 use crate::machine::Token;
 use crate::metadata::Image;
 use crate::metadata::placement::shard_of;
@@ -90,6 +91,7 @@ struct Inner<E: Env> {
     has_told_failure: Cell<bool>,
     full_count: Cell<u64>,
     may_serve: Cell<bool>,
+    bell: Notify,
 }
 
 /// A handle to all shards, from one of them. Cheap to clone.
@@ -126,6 +128,7 @@ impl<E: Env> Client<E> {
             has_told_failure: Cell::new(false),
             full_count: Cell::new(0),
             may_serve: Cell::new(false),
+            bell: Notify::new(),
         }))
     }
 
@@ -259,6 +262,19 @@ impl<E: Env> Client<E> {
     pub(crate) fn was_disk_full(&self) -> bool {
         let count = self.0.stop.full_count();
         self.0.full_count.replace(count) != count
+    }
+
+    /// Ends when somebody outside has rung this shard's bell ([`Stop::ring`]) since the last time. One
+    /// waiter.
+    pub async fn rung(&self) {
+        self.0.bell.notified().await;
+    }
+
+    /// Passes the bell on to who waits for it, if it was rung.
+    pub(crate) fn listen(&self) {
+        if self.0.stop.take_ring(self.0.shard) {
+            self.0.bell.notify();
+        }
     }
 
     pub(crate) fn may_serve(&self) -> bool {

@@ -95,6 +95,7 @@ impl<E: Env> Driver<E> {
                 }
             }
         }
+        self.client.listen();
         if let Some(failure) = self.client.failure_elsewhere() {
             self.shard.on_event(now, Event::JobFailed(failure), &mut self.effects);
         }
@@ -106,7 +107,9 @@ impl<E: Env> Driver<E> {
             self.shard.on_event(now, Event::Tick, &mut self.effects);
             taken += 1;
         }
-        self.shard.end_turn(now, &mut self.effects);
+        // What was taken up took time: the turn ends later than it began.
+        let end = if taken > 0 { Now { now: self.env.now(), ..now } } else { now };
+        self.shard.end_turn(end, &mut self.effects);
         self.shard.schedule(now);
         for effect in std::mem::take(&mut self.effects) {
             self.carry_out(effect);

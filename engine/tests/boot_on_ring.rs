@@ -93,7 +93,7 @@ async fn append(client: &Client<RingEnv>, partition: TopicPartition, records: By
         zstd_allowed: true,
     };
     let answer = client.call(client.owner(partition), Call::Append(append)).await;
-    let Answer::Appended(results) = answer else { panic!("{answer:?}") };
+    let Answer::Appended { results, .. } = answer else { panic!("{answer:?}") };
     results[0].as_ref().expect("the append is good").base_offset
 }
 

@@ -156,7 +156,9 @@ async fn append(client: &Broker, topic: &str, bytes: usize) -> Result<i64, Appen
     let items = vec![AppendItem { partition, records }];
     let append = Append { items, acks: Acks::All, zstd_allowed: true };
     match client.call(client.owner(partition), Call::Append(append)).await {
-        Answer::Appended(mut results) => results.remove(0).map(|appended| appended.base_offset),
+        Answer::Appended { mut results, .. } => {
+            results.remove(0).map(|appended| appended.base_offset)
+        }
         other => panic!("{other:?}"),
     }
 }

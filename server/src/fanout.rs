@@ -51,7 +51,7 @@ impl<E: Env> Scatter<E> {
     }
 
     /// All results, in the order of the items. `unpack` takes the results out of a shard's answer.
-    pub async fn gather<R>(self, unpack: impl Fn(Answer) -> Vec<R>) -> Vec<R> {
+    pub async fn gather<R>(self, mut unpack: impl FnMut(Answer) -> Vec<R>) -> Vec<R> {
         let mut results: Vec<Option<R>> = Vec::new();
         results.resize_with(self.count, || None);
         for (indexes, pending) in self.calls {

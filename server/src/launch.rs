@@ -25,6 +25,8 @@ use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
 
+use crate::admin::desk::Desk;
+use crate::admin::{AdminError, Broker, Port, Serving};
 use crate::api::Ctx;
 use crate::api::broker_rules::NothingDynamic;
 use crate::cli::Cli;
@@ -56,6 +58,9 @@ pub enum LaunchError {
         /// Why.
         source: io::Error,
     },
+    /// The admin port cannot be opened where the user wants it.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     /// Anything else, from the engine.
     #[error("{0}")]
     Engine(Box<dyn std::error::Error + Send + Sync>),
@@ -134,18 +139,24 @@ fn serve(loaded: Loaded) -> Result<(), LaunchError> {
     // Kept until the last file is written.
     let lock = DirLock::take(&config.data_dir).map_err(|error| other(error.into()))?;
     let addresses = addresses(&config)?;
+    let admin_port = Port::open(config.admin.as_ref())?;
     // From here on a signal waits for us instead of ending the process; a second one does end it.
     let is_told = Arc::new(AtomicBool::new(false));
     let signals = signals(&is_told).map_err(|error| other(error.into()))?;
     let shards = config.millrace.shards;
+    let counters: Arc<[_]> = (0..shards).map(Counters::new).collect();
+    let broker = Arc::new(Broker::new(Arc::clone(&config), Arc::clone(&counters)));
     let (report, reports) = channel();
     let door = DoorPlan {
         config: Arc::clone(&config),
         admission: Arc::new(Admission::new(&config.network, descriptors_for_connections(shards))),
         addresses: Arc::new(addresses),
-        counters: (0..config.millrace.shards).map(Counters::new).collect(),
+        desk: broker.desk(),
+        counters,
         report,
     };
+    let admin = admin_port.map(|port| port.serve(Arc::clone(&broker))).transpose();
+    let admin = admin.map_err(|error| other(error.into()))?;
     let settings = engine_settings(&config, &door.addresses);
     let (addresses, counters) = (Arc::clone(&door.addresses), Arc::clone(&door.counters));
     let open_doors = move |_shard: ShardId| -> Serve<RingEnv> {
@@ -155,11 +166,14 @@ fn serve(loaded: Loaded) -> Result<(), LaunchError> {
     let (running, stop, identity) = boot::start(settings, open_doors).map_err(other)?;
     let is_open = wait_for_doors(&reports, shards);
     if is_open.is_ok() {
+        let cluster_id = identity.cluster_id.clone();
+        broker.serves(Serving { cluster_id, stop: stop.clone() });
         announce(&config, &addresses, &identity, shards);
         wait_for_signal(signals);
     }
     stop.stop();
     running.join();
+    drop(admin);
     counters.iter().for_each(|counters| counters.log());
     drop(lock);
     is_open
@@ -376,6 +390,7 @@ struct DoorPlan {
     config: Arc<BrokerConfig>,
     admission: Arc<Admission>,
     addresses: Arc<Addresses>,
+    desk: Arc<Desk>,
     counters: Arc<[Arc<Counters>]>,
     report: Sender<Result<(), LaunchError>>,
 }
@@ -403,6 +418,8 @@ impl DoorPlan {
             }
         }
         drop(self.report.send(result));
+        let (env, ctx, desk) = (doors.ctx.client.env(), Rc::clone(&doors.ctx), self.desk);
+        env.spawn(async move { desk.attend(ctx).await });
         log_metrics(&doors.ctx).await;
     }
 }

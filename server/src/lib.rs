@@ -1,6 +1,7 @@
 //! The server of the millrace broker: Kafka's protocol, sessions with clients, configuration. It turns
 //! frames into calls on the engine's shards and answers into frames, and is thin.
 
+pub mod admin;
 pub mod api;
 pub mod cli;
 pub mod config;
@@ -12,3 +13,4 @@ pub mod limits;
 pub mod metrics;
 pub mod net;
 pub mod protocol;
+pub mod stages;

@@ -45,5 +45,39 @@ pub const FAULT_LOG_LINES: u32 = 20;
 /// See [`FAULT_LOG_LINES`]. Milliseconds.
 pub const FAULT_LOG_MS: u64 = 10_000;
 
+/// Slowest requests that are remembered of each second. Requests.
+pub const SLOW_REQUESTS: usize = 32;
+
+/// Seconds of which the slowest requests are remembered. Seconds.
+pub const SLOW_SECONDS: usize = 60;
+
+/// What is remembered of a slow request's client id. Bytes.
+pub const SLOW_CLIENT_ID_BYTES: usize = 64;
+
+/// Slowest requests that one answer of the admin port tells. Requests.
+pub const SLOW_TOLD_MAX: usize = 2_048;
+
+/// Stages that last longer are counted as if they lasted so long. Nanoseconds.
+pub const STAGE_NS_MAX: u64 = 120_000_000_000;
+
+/// Connections that the admin port serves at once; others wait. Connections.
+pub const ADMIN_CONNECTIONS_MAX: usize = 32;
+
+/// Line and headers of a request to the admin port. Bytes.
+pub const ADMIN_HEAD_BYTES_MAX: usize = 8 * 1024;
+
+/// How long the head of a request to the admin port may take, and how long a connection may be silent.
+/// Milliseconds.
+pub const ADMIN_HEAD_MS: u64 = 5_000;
+
+/// How long a connection to the admin port may live. Milliseconds.
+pub const ADMIN_CONNECTION_MS: u64 = 300_000;
+
+/// How long the admin port waits for what a shard has to say. Milliseconds.
+pub const ADMIN_ANSWER_MS: u64 = 2_000;
+
+/// Questions of the admin port that wait for one shard; more are refused. Questions.
+pub const ADMIN_QUESTIONS_MAX: usize = 8;
+
 const _: () = assert!(DIRECT_RECEIVE_BYTES <= FRAME_RESERVE_BYTES);
 const _: () = assert!(FRAME_GROWTH >= 2);

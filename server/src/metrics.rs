@@ -32,6 +32,31 @@ impl Counter {
     }
 }
 
+/// What was counted at one moment, but for the requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Connections that are open now.
+    pub connections_open: u64,
+    /// Connections accepted.
+    pub connections_accepted: u64,
+    /// Connections closed at once, for want of room.
+    pub connections_refused: u64,
+    /// Connections closed for what their clients sent, or did not.
+    pub connections_faulty: u64,
+    /// Calls to the own shard.
+    pub calls_local: u64,
+    /// Calls to another shard.
+    pub calls_hopped: u64,
+    /// Calls from another shard.
+    pub hops_in: u64,
+    /// Time that calls from another shard spent on the way. Nanoseconds.
+    pub hop_ns: u64,
+}
+
 /// Counters of one shard, all since the start.
 #[derive(Debug)]
 pub struct Counters {
@@ -74,6 +99,34 @@ impl Counters {
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.requests.iter().map(Counter::get).sum()
+    }
+
+    /// The shard that counts.
+    #[must_use]
+    pub const fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    /// Requests so far, in the order of [`ApiKey::ALL`].
+    pub fn by_api(&self) -> impl Iterator<Item = u64> {
+        self.requests.iter().map(Counter::get)
+    }
+
+    /// Everything but the requests.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        Totals {
+            bytes_in: self.bytes_in.get(),
+            bytes_out: self.bytes_out.get(),
+            connections_open: self.connections_open.get(),
+            connections_accepted: self.connections_accepted.get(),
+            connections_refused: self.connections_refused.get(),
+            connections_faulty: self.connections_faulty.get(),
+            calls_local: self.calls_local.get(),
+            calls_hopped: self.calls_hopped.get(),
+            hops_in: self.hops_in.get(),
+            hop_ns: self.hop_ns.get(),
+        }
     }
 
     /// Logs them as one line, unless there was nothing to count.

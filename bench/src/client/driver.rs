@@ -131,6 +131,11 @@ impl<'w> Driver<'w> {
         self.wakes = vec![self.begin_ns; producers];
     }
 
+    /// The clock of the run, and the measured window on it.
+    pub fn window(&self) -> (Clock, Range<u64>) {
+        (self.clock, self.recorder.window.clone())
+    }
+
     /// Runs the whole workload. `second` is told each second as it ends.
     pub fn run(mut self, mut second: impl FnMut(&Second)) -> Outcome {
         let window = self.recorder.window.clone();
@@ -189,6 +194,7 @@ impl<'w> Driver<'w> {
             untracked: !self.force.stamped && !self.journeys.follows(),
             recorder: self.recorder,
             reconnects: self.reconnects,
+            stages: Err(None),
         }
     }
 

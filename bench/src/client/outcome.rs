@@ -2,6 +2,8 @@
 
 use crate::measure::recorder::Recorder;
 use crate::measure::used::Used;
+use crate::stages::Missing;
+use crate::stages::window::StageWindow;
 
 /// What came of a run.
 pub struct Outcome {
@@ -21,6 +23,8 @@ pub struct Outcome {
     pub untracked: bool,
     /// Connections that broke and were made again.
     pub reconnects: u64,
+    /// Where the broker says the time went.
+    pub stages: Result<StageWindow, Missing>,
 }
 
 impl Outcome {
@@ -34,5 +38,10 @@ impl Outcome {
         self.unsent += other.unsent;
         self.unanswered += other.unanswered;
         self.reconnects += other.reconnects;
+        match (&mut self.stages, &other.stages) {
+            (Ok(stages), Ok(more)) => stages.append(more),
+            (Ok(_), Err(missing)) => self.stages = Err(missing.clone()),
+            (Err(_), _) => {}
+        }
     }
 }

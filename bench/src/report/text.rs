@@ -3,6 +3,7 @@
 use crate::measure::latency::Summary;
 use crate::measure::recorder::Second;
 use crate::result::RunResult;
+use crate::stages::note::Stages;
 
 /// `12.3 MB/s` and the like.
 pub fn rate(bytes_per_s: f64) -> String {
@@ -93,6 +94,7 @@ pub fn summary(result: &RunResult) -> Vec<String> {
         lines.push(percentiles("latency (due to ack)", &produce.latency_us));
         lines.push(percentiles("service (sent to ack)", &produce.service_us));
     }
+    lines.extend(result.stages.iter().flat_map(Stages::lines));
     if result.end_to_end.latency_us.count > 0 {
         lines.push(percentiles("end to end", &result.end_to_end.latency_us));
     }

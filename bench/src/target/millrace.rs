@@ -34,7 +34,9 @@ impl Millrace<'_> {
             .arg("--override")
             .arg(format!("listeners=PLAINTEXT://{address}"))
             .arg("--override")
-            .arg(format!("log.dirs={}", data.display()));
+            .arg(format!("log.dirs={}", data.display()))
+            .arg("--override")
+            .arg(format!("millrace.admin.listener=127.0.0.1:{}", free_port()?));
         let mut label = "millrace".to_owned();
         for (name, value) in self.overrides {
             command.arg("--override").arg(format!("{name}={value}"));

@@ -2,6 +2,7 @@
 
 use super::call::{Acks, Answer, Append, Appended, ReplyTo};
 use super::event::Effect;
+use super::stages::AppendTimes;
 use super::{Shard, Slot, Waiter};
 use crate::partition::AppendError;
 use crate::partition::admit::{Now, produce_rules};
@@ -40,8 +41,8 @@ impl Shard {
             let result = self.append_item(now, item.partition, &item.records, append, waiter);
             items.push(result);
         }
-        if let Some(results) = self.appends.add(reply, (), items) {
-            effects.push(Effect::Answer(reply, Answer::Appended(results)));
+        if let Some(results) = self.appends.add(reply, AppendTimes::queued(now.now), items) {
+            effects.push(Effect::Answer(reply, Answer::Appended { results, times: None }));
         }
     }
 
@@ -96,9 +97,11 @@ impl Shard {
     ) {
         match waiter {
             Waiter::Append { append, slot, appended } => {
+                let is_durable = result.is_ok();
                 let result = result.map(|()| appended);
-                if let Some((reply, results)) = self.appends.done(append, slot, result) {
-                    effects.push(Effect::Answer(reply, Answer::Appended(results)));
+                if let Some((reply, times, results)) = self.appends.done(append, slot, result) {
+                    let times = is_durable.then(|| self.stages.durable(times, now.now));
+                    effects.push(Effect::Answer(reply, Answer::Appended { results, times }));
                 }
             }
             Waiter::Group => self.on_group_written(now, id, result.is_ok(), effects),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::stages::AppendTimes;
+use super::stats::ShardStats;
 use crate::group::{GroupAnswer, GroupCall};
 use crate::machine::Token;
 use crate::metadata::Image;
@@ -43,6 +45,8 @@ pub enum Call {
     Sizes(Vec<TopicPartition>),
     /// Idempotent producers of partitions. Answered with [`Answer::Producers`].
     Producers(Vec<TopicPartition>),
+    /// What the shard has and does. Answered with [`Answer::Stats`].
+    Stats,
     /// To the group coordinator behind partition `partition` of `__consumer_offsets`.
     /// Answered with [`Answer::Group`].
     Group {
@@ -65,8 +69,13 @@ pub enum Call {
 /// An answer of a shard.
 #[derive(Debug)]
 pub enum Answer {
-    /// To [`Call::Append`], in the order of its items.
-    Appended(Vec<Result<Appended, AppendError>>),
+    /// To [`Call::Append`].
+    Appended {
+        /// In the order of its items.
+        results: Vec<Result<Appended, AppendError>>,
+        /// When it reached which stage; none if nothing of it had to become durable.
+        times: Option<AppendTimes>,
+    },
     /// To [`Call::Read`], in the order of its items.
     Read(Vec<Result<ReadPart, ReadError>>),
     /// To [`Call::Watch`].
@@ -81,6 +90,8 @@ pub enum Answer {
     Sizes(Vec<Option<PartitionSize>>),
     /// To [`Call::Producers`].
     Producers(Vec<Result<Vec<ProducerView>, ReadError>>),
+    /// To [`Call::Stats`].
+    Stats(Box<ShardStats>),
     /// To [`Call::Group`]; none while the coordinator is loading or not here.
     Group(Result<GroupAnswer, CoordinatorError>),
     /// To [`Call::Controller`].

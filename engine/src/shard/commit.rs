@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::call::Answer;
 use super::event::{Commit, DiskFailure, Effect, Job, JournalWrite, Written};
 use super::{Shard, Slot, Waiter};
 use crate::journal::format::{
@@ -32,6 +33,7 @@ impl Shard {
         // In this order: whoever waits for memory that is let go now is not woken again.
         self.relieve(effects);
         self.append_deferred(now, effects);
+        self.stages.admitted(now.now, &mut self.appends);
         if !self.is_offline && !self.dirty.is_empty() {
             self.begin_commit(effects);
         }
@@ -42,6 +44,7 @@ impl Shard {
         {
             effects.push(Effect::Run(Job::CreateJournalFile(file)));
         }
+        self.stages.begin(now.now, effects);
     }
 
     /// Takes up what was appended: large amounts go straight to their segments, each on its own; all
@@ -353,7 +356,7 @@ impl Shard {
         let deferred = std::mem::take(&mut self.deferred);
         for (reply, append) in deferred {
             let results = append.items.iter().map(|_| Err(AppendError::Storage)).collect();
-            effects.push(Effect::Answer(reply, super::call::Answer::Appended(results)));
+            effects.push(Effect::Answer(reply, Answer::Appended { results, times: None }));
         }
     }
 }

@@ -17,6 +17,8 @@ pub mod pending;
 pub mod query;
 pub mod read;
 pub mod reconcile;
+pub mod stages;
+pub mod stats;
 pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -30,6 +32,7 @@ use event::{DiskFailure, Effect, Event};
 use group_host::GroupHost;
 use housekeeping::Deadlines;
 use pending::{PendingAppends, PendingQueries, PendingReads};
+use stages::Stages;
 use watch::Watches;
 
 use crate::group::GroupConfig;
@@ -113,6 +116,7 @@ pub struct Shard {
     may_grow_journal: bool,
     commit: Option<RunningCommit>,
     appends: PendingAppends,
+    stages: Stages,
     reads: PendingReads,
     queries: PendingQueries,
     watches: Watches,
@@ -183,6 +187,7 @@ impl Shard {
             may_grow_journal: was_clean,
             commit: None,
             appends: PendingAppends::default(),
+            stages: Stages::default(),
             reads: PendingReads::default(),
             queries: PendingQueries::default(),
             watches: Watches::default(),
@@ -219,6 +224,7 @@ impl Shard {
 
     /// Takes up one event.
     pub fn on_event(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
+        self.stages.end(&event);
         match event {
             Event::Call(reply, call) => self.on_call(now, reply, call, effects),
             Event::Committed(result) => self.on_committed(now, result, effects),
@@ -269,6 +275,9 @@ impl Shard {
                 let producers = ids.iter().map(|id| self.producer_views(*id)).collect();
                 effects.push(Effect::Answer(reply, Answer::Producers(producers)));
             }
+            Call::Stats => {
+                effects.push(Effect::Answer(reply, Answer::Stats(Box::new(self.stats()))));
+            }
             Call::Group { partition, call } => self.on_group(now, reply, partition, call, effects),
             Call::Controller(call) => self.on_controller(now, reply, call, effects),
             Call::AwaitSettled => {
@@ -304,6 +313,7 @@ impl Shard {
             | Call::Controller(_)
             | Call::AwaitSettled
             | Call::GrowJournal
+            | Call::Stats
             | Call::Publish(_) => None,
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::call::{Appended, FoundOffset, ReadError, ReadPart, ReplyTo};
+use super::stages::AppendTimes;
 use crate::partition::AppendError;
 
 /// Calls with several items, each of which is done on its own.
@@ -21,7 +22,8 @@ struct Waiting<T, C> {
 }
 
 /// Appends that wait to be durable.
-pub type PendingAppends = Pending<Result<Appended, AppendError>>;
+/// The context is when they reached which stage.
+pub type PendingAppends = Pending<Result<Appended, AppendError>, AppendTimes>;
 /// Reads that wait for the disk.
 /// The context is what is known already of the items that wait: the slot and all but the records.
 pub type PendingReads = Pending<Result<ReadPart, ReadError>, Vec<(usize, ReadPart)>>;
@@ -54,8 +56,8 @@ impl<T, C> Pending<T, C> {
         None
     }
 
-    /// An item is done; gives back who waits and all items if it was the last one.
-    pub fn done(&mut self, id: u64, slot: usize, item: T) -> Option<(ReplyTo, Vec<T>)> {
+    /// An item is done; gives back who waits, the context and all items if it was the last one.
+    pub fn done(&mut self, id: u64, slot: usize, item: T) -> Option<(ReplyTo, C, Vec<T>)> {
         let waiting = self.waiting.get_mut(&id)?;
         let place = waiting.items.get_mut(slot)?;
         if place.is_some() {
@@ -67,12 +69,17 @@ impl<T, C> Pending<T, C> {
             return None;
         }
         let waiting = self.waiting.remove(&id)?;
-        Some((waiting.reply, waiting.items.into_iter().flatten().collect()))
+        Some((waiting.reply, waiting.context, waiting.items.into_iter().flatten().collect()))
     }
 
     /// What is known of a waiting call besides its items.
     pub fn context_mut(&mut self, id: u64) -> Option<&mut C> {
         self.waiting.get_mut(&id).map(|waiting| &mut waiting.context)
+    }
+
+    /// The same of all waiting calls from number `first` on.
+    pub fn contexts_from(&mut self, first: u64) -> impl Iterator<Item = &mut C> {
+        self.waiting.range_mut(first..).map(|(_, waiting)| &mut waiting.context)
     }
 }
 
@@ -90,7 +97,7 @@ mod tests {
         assert_eq!(pending.add(reply, (), vec![None, Some('b'), None]), None);
         assert_eq!(pending.done(id, 2, 'c'), None);
         assert_eq!(pending.done(id, 2, 'x'), None);
-        assert_eq!(pending.done(id, 0, 'a'), Some((reply, vec!['a', 'b', 'c'])));
+        assert_eq!(pending.done(id, 0, 'a'), Some((reply, (), vec!['a', 'b', 'c'])));
         assert_eq!(pending.done(id, 0, 'a'), None);
     }
 }

@@ -66,7 +66,7 @@ impl Shard {
                 Err(ReadError::Storage)
             }
         };
-        if let Some((reply, found)) = self.queries.done(query, slot, found) {
+        if let Some((reply, (), found)) = self.queries.done(query, slot, found) {
             effects.push(Effect::Answer(reply, Answer::Offsets(found)));
         }
     }

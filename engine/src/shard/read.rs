@@ -97,7 +97,7 @@ impl Shard {
             }
         };
         let Some(part) = part else { return };
-        if let Some((reply, parts)) = self.reads.done(read, slot, part) {
+        if let Some((reply, _, parts)) = self.reads.done(read, slot, part) {
             effects.push(Effect::Answer(reply, Answer::Read(parts)));
         }
     }

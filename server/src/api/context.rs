@@ -18,6 +18,7 @@ use crate::config::BrokerConfig;
 use crate::fetch_sessions::FetchSessions;
 use crate::metrics::{Counters, Metrics};
 use crate::protocol::RequestHeader;
+use crate::stages::Stages;
 
 /// What all handlers of one shard share. Lives on the shard's thread.
 pub struct Ctx<E: Env> {
@@ -29,6 +30,8 @@ pub struct Ctx<E: Env> {
     pub cluster_id: Str,
     /// What was counted.
     pub metrics: Metrics,
+    /// What Produce requests spent in each stage.
+    pub stages: RefCell<Stages>,
     /// Incremental fetch sessions of this shard's connections (KIP-227).
     pub fetch_sessions: RefCell<FetchSessions>,
     /// Producer ids to give out.
@@ -51,6 +54,7 @@ impl<E: Env> Ctx<E> {
             config,
             cluster_id: cluster_id.into(),
             metrics: Metrics::new(counters),
+            stages: RefCell::default(),
             fetch_sessions: RefCell::new(sessions),
             producer_ids: RefCell::default(),
         }

@@ -54,18 +54,22 @@ use std::rc::Rc;
 use bytes::Bytes;
 use millrace_engine::codec::{DecodeError, EncodeError, Frame, Message, Reader};
 use millrace_engine::io::Env;
+use millrace_engine::types::Nanos;
 
 pub use context::{Ctx, Peer, RequestMeta};
 
 use crate::protocol::frame::response_frame;
 use crate::protocol::messages::{self, ProduceRequest, Request};
 use crate::protocol::{ApiKey, HeaderError, RequestHeader};
+use crate::stages::Trace;
 
 /// What becomes of a request.
 #[derive(Debug)]
 pub enum Outcome {
     /// It is answered.
     Answer(Frame),
+    /// It is a Produce request, its batches are durable, and it is answered.
+    Produced(Frame, Trace),
     /// It wants no answer (Produce with `acks=0`).
     Silence,
     /// The connection is closed, for this reason.
@@ -179,11 +183,18 @@ pub fn is_pipelined(frame: &[u8]) -> bool {
     frame.starts_with(&ApiKey::Produce.code().to_be_bytes())
 }
 
-/// Begins a request. Batches of a Produce request are on their way to their shards when this returns.
+/// Begins a request whose last byte was there at `received`. Batches of a Produce request are on their
+/// way to their shards when this returns.
 ///
 /// # Errors
 /// [`Refusal`], upon which the connection is to be closed.
-pub fn begin<E: Env>(ctx: &Rc<Ctx<E>>, peer: &Rc<Peer>, frame: Bytes) -> Result<Work, Refusal> {
+pub fn begin<E: Env>(
+    ctx: &Rc<Ctx<E>>,
+    peer: &Rc<Peer>,
+    frame: Bytes,
+    received: Nanos,
+) -> Result<Work, Refusal> {
+    let bytes = frame.len();
     let mut reader = Reader::new(frame);
     let header = match RequestHeader::get(&mut reader) {
         Ok(header) => header,
@@ -201,10 +212,18 @@ pub fn begin<E: Env>(ctx: &Rc<Ctx<E>>, peer: &Rc<Peer>, frame: Bytes) -> Result<
     let request: ProduceRequest = body(&meta.header, reader)?;
     let work = produce::start(ctx, &meta, request);
     Ok(Box::pin(async move {
-        match work.await {
-            Ok(Some(response)) => answer_to::<ProduceRequest>(&meta.header, &response),
-            Ok(None) => Outcome::Silence,
-            Err(refusal) => Outcome::Close(refusal),
+        let produce::Produced { response, times, partitions } = match work.await {
+            Ok(Some(produced)) => produced,
+            Ok(None) => return Outcome::Silence,
+            Err(refusal) => return Outcome::Close(refusal),
+        };
+        match (answer_to::<ProduceRequest>(&meta.header, &response), times) {
+            (Outcome::Answer(frame), Some(times)) => {
+                let RequestHeader { correlation_id, client_id, .. } = meta.header;
+                let trace = Trace { received, times, correlation_id, client_id, bytes, partitions };
+                Outcome::Produced(frame, trace)
+            }
+            (outcome, _) => outcome,
         }
     }))
 }

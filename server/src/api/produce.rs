@@ -16,6 +16,7 @@ use millrace_engine::metadata::controller::name::is_internal;
 use millrace_engine::metadata::topics::TopicImage;
 use millrace_engine::partition::AppendError;
 use millrace_engine::shard::call::{Acks, Answer, Append, AppendItem, Appended, Call};
+use millrace_engine::shard::stages::AppendTimes;
 use millrace_engine::types::{NodeId, TopicPartition, Uuid};
 
 use super::errors::refused_records;
@@ -51,13 +52,24 @@ struct TopicParts {
     parts: Vec<Part>,
 }
 
+/// What became of a Produce request.
+pub struct Produced {
+    /// What the client is told.
+    pub response: ProduceResponse,
+    /// When its batches reached which stage, of several shards the one that was last; none if nothing had
+    /// to become durable.
+    pub times: Option<AppendTimes>,
+    /// Partitions whose batches went to a shard.
+    pub partitions: usize,
+}
+
 /// Sends the batches to their shards, in the order of the request, and returns what waits for them. The
 /// future's result is none if the client wants no answer (`acks=0`).
 pub fn start<E: Env>(
     ctx: &Rc<Ctx<E>>,
     meta: &RequestMeta,
     request: ProduceRequest,
-) -> impl Future<Output = Result<Option<ProduceResponse>, Refusal>> + use<E> {
+) -> impl Future<Output = Result<Option<Produced>, Refusal>> + use<E> {
     let acks = match request.acks {
         0 => Acks::None,
         1 => Acks::Leader,
@@ -100,10 +112,12 @@ pub fn start<E: Env>(
     });
     let (ctx, meta) = (Rc::clone(ctx), meta.clone());
     async move {
-        let results = sent.gather(appended).await;
+        let mut times = None;
+        let results = sent.gather(|answer| appended(answer, &mut times)).await;
+        let partitions = results.len();
         let response = response(&ctx, &meta, topics, results);
         if acks != Acks::None {
-            return Ok(Some(response));
+            return Ok(Some(Produced { response, times, partitions }));
         }
         match first_error(&response) {
             None => Ok(None),
@@ -112,9 +126,13 @@ pub fn start<E: Env>(
     }
 }
 
-fn appended(answer: Answer) -> Vec<Result<Appended, AppendError>> {
+/// The results in a shard's answer; `last` becomes its times if they are later.
+fn appended(answer: Answer, last: &mut Option<AppendTimes>) -> Vec<Result<Appended, AppendError>> {
     match answer {
-        Answer::Appended(results) => results,
+        Answer::Appended { results, times } => {
+            *last = (*last).into_iter().chain(times).max_by_key(|times| times.flushed);
+            results
+        }
         other => unreachable!("an append was answered with {other:?}"),
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use millrace_engine::topic_config::value::ConfigValueError;
 use millrace_engine::topic_config::{TopicConfig, TopicConfigError};
 
+use super::admin::{self, AdminConfig};
 use super::listeners::{self, Listener};
 use super::settings::Settings;
 use super::{Notice, Problem, Surroundings};
@@ -42,6 +43,8 @@ pub struct BrokerConfig {
     pub producer_id_expiration_ms: u64,
     /// `producer.id.expiration.check.interval.ms`.
     pub producer_id_expiration_check_interval_ms: u64,
+    /// `millrace.admin.listener`; none opens no admin port.
+    pub admin: Option<AdminConfig>,
     /// millrace's own settings.
     pub millrace: MillraceConfig,
     /// Every setting as `DescribeConfigs` shows it.
@@ -195,6 +198,7 @@ impl BrokerConfig {
         check_controllers(&settings, problems);
         check_limits(&settings, notices, problems);
         let listeners = listeners::read(&settings, surroundings, notices, problems);
+        let admin = admin::read(&settings, &listeners, notices, problems);
         let data_dir = data_dir(&settings, problems);
         let topic_defaults = topic_defaults(&settings, problems);
         let connections_per_ip_overrides = per_ip_overrides(&settings, problems);
@@ -260,6 +264,7 @@ impl BrokerConfig {
             producer_id_expiration_ms: s.count("producer.id.expiration.ms"),
             producer_id_expiration_check_interval_ms: s
                 .count("producer.id.expiration.check.interval.ms"),
+            admin,
             millrace,
             settings,
         })

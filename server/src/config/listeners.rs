@@ -55,7 +55,7 @@ pub struct Listener {
 }
 
 const PROTOCOLS: [&str; 4] = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
-const ALLOW: &str = "millrace.allow.plaintext.non.loopback";
+pub(super) const ALLOW: &str = "millrace.allow.plaintext.non.loopback";
 
 /// Reads all that is said about listeners.
 pub(super) fn read(
@@ -109,12 +109,17 @@ pub(super) fn read(
 /// `NAME://host:port`; Kafka takes letters, digits and `-%._:` in a host.
 fn parse_one(text: &str) -> Option<(String, Endpoint)> {
     let (name, address) = text.split_once("://")?;
-    let (host, port) = address.rsplit_once(':')?;
+    let endpoint = parse_address(address)?;
+    (!name.is_empty()).then(|| (name.to_uppercase(), endpoint))
+}
+
+/// `host:port`, with an IPv6 address in brackets.
+pub(super) fn parse_address(text: &str) -> Option<Endpoint> {
+    let (host, port) = text.rsplit_once(':')?;
     let host = host.strip_prefix('[').map_or(Some(host), |host| host.strip_suffix(']'))?;
     let known = |c: char| c.is_ascii_alphanumeric() || "-%._:".contains(c);
     let port = port.parse().ok()?;
-    (!name.is_empty() && host.chars().all(known))
-        .then(|| (name.to_uppercase(), Endpoint { host: host.to_owned(), port }))
+    host.chars().all(known).then(|| Endpoint { host: host.to_owned(), port })
 }
 
 fn parse_list(

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::Path;
 
+pub mod admin;
 pub mod broker_config;
 pub mod definitions;
 pub mod describe;

@@ -22,6 +22,7 @@ use super::faults::Ending;
 use super::session::{Next, Session};
 use crate::api::{self, Ctx, Peer};
 use crate::limits::{MEMORY_WAIT_MS, SEND_BYTES};
+use crate::stages::Trace;
 
 /// A connection that is being served.
 pub struct Connection {
@@ -35,6 +36,8 @@ pub struct Connection {
     moved: Event,
     /// When bytes last went in or out.
     last_progress: Cell<Nanos>,
+    /// When bytes last came in.
+    last_received: Cell<Nanos>,
     is_sending: Cell<bool>,
 }
 
@@ -43,7 +46,7 @@ impl Connection {
     #[must_use]
     pub fn new(ctx: Rc<Ctx<RingEnv>>, stream: Stream, peer: Rc<Peer>, budget: &Budget) -> Self {
         let session = RefCell::new(Session::new(ctx.config.network.request_bytes_max));
-        let last_progress = Cell::new(ctx.client.env().now());
+        let now = ctx.client.env().now();
         Self {
             ctx,
             stream,
@@ -51,7 +54,8 @@ impl Connection {
             session,
             in_flight: RefCell::new(budget.share()),
             moved: Event::default(),
-            last_progress,
+            last_progress: Cell::new(now),
+            last_received: Cell::new(now),
             is_sending: Cell::new(false),
         }
     }
@@ -100,7 +104,7 @@ impl Connection {
                 self.hold(partial, bytes).await?;
                 partial.move_to(&mut self.in_flight.borrow_mut(), bytes);
                 partial.shrink(usize::MAX);
-                let work = api::begin(&self.ctx, &self.peer, frame)?;
+                let work = api::begin(&self.ctx, &self.peer, frame, self.last_received.get())?;
                 self.session.borrow_mut().push(work, bytes, is_pipelined);
             }
             Next::Wait => self.moved.wait().await,
@@ -124,9 +128,15 @@ impl Connection {
         if count == 0 {
             return Err(Ending::Closed);
         }
-        self.last_progress.set(self.now());
+        self.last_received.set(self.now());
+        self.last_progress.set(self.last_received.get());
         self.ctx.metrics.count_received(count);
         Ok(())
+    }
+
+    fn note_answered(&self, traces: &[Trace], now: Nanos) {
+        let mut stages = self.ctx.stages.borrow_mut();
+        traces.iter().for_each(|trace| stages.answered(trace, now));
     }
 
     /// Waits until a share has at least so many bytes.
@@ -166,7 +176,9 @@ impl Connection {
             self.is_sending.set(true);
             self.moved.raise();
             if !answers.parts.is_empty() {
-                self.last_progress.set(self.now());
+                let now = self.now();
+                self.last_progress.set(now);
+                self.note_answered(&answers.traces, now);
                 if let Err(error) = self.stream.send(answers.parts).await {
                     return Ending::Io(error);
                 }

@@ -16,6 +16,7 @@ use crate::limits::{
     PIPELINED_REQUESTS_MAX, RECEIVE_BYTES,
 };
 use crate::protocol::frame::{FrameError, SIZE_BYTES, frame_size, split_frame};
+use crate::stages::Trace;
 
 /// What the session can go on with.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub struct Answers {
     pub bytes: usize,
     /// Bytes of the requests that they answer.
     pub released: usize,
+    /// What is known of those that made something durable.
+    pub traces: Vec<Trace>,
     /// Why the connection must be closed after them, if it must.
     pub refusal: Option<Refusal>,
 }
@@ -243,6 +246,11 @@ impl Session {
                 Outcome::Answer(frame) => {
                     answers.bytes += frame.len;
                     answers.parts.extend(frame.parts);
+                }
+                Outcome::Produced(frame, trace) => {
+                    answers.bytes += frame.len;
+                    answers.parts.extend(frame.parts);
+                    answers.traces.push(trace);
                 }
                 Outcome::Silence => {}
                 Outcome::Close(refusal) => answers.refusal = Some(refusal),

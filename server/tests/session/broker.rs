@@ -35,7 +35,11 @@ impl Broker {
         let data = dir.join("data").display().to_string();
         let listeners = format!("listeners=PLAINTEXT://127.0.0.1:{port}");
         let log_dirs = format!("log.dirs={data}");
-        let common = ["millrace.shards=1", "millrace.journal.bytes=16777216"];
+        let common = [
+            "millrace.shards=1",
+            "millrace.journal.bytes=16777216",
+            "millrace.admin.listener=127.0.0.1:0",
+        ];
         for pair in [&*listeners, &*log_dirs].iter().chain(&common).chain(overrides) {
             command.args(["--override", pair]);
         }

@@ -113,7 +113,7 @@ fn send_plainly(world: &Rc<World>, client: &SimClient, places: &[(Place, TopicPa
 
 fn results(world: &World, answer: Answer) -> Results {
     match answer {
-        Answer::Appended(results) => results,
+        Answer::Appended { results, .. } => results,
         other => {
             world.wrong(format!("an append was answered with {other:?}"));
             Vec::new()

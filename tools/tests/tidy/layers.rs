@@ -119,6 +119,7 @@ pub const SERVER: &[Layer] = &[
     layer("config", &[], &["boot", "group", "limits", "metadata", "topic_config", "types"]),
     layer("fetch_sessions", &["limits", "protocol"], &["codec", "types"]),
     layer("metrics", &["protocol"], &["client", "types"]),
+    layer("stages", &["limits"], &["codec", "shard", "types"]),
     layer(
         "fanout",
         &["protocol"],
@@ -126,7 +127,7 @@ pub const SERVER: &[Layer] = &[
     ),
     layer(
         "api",
-        &["config", "fanout", "fetch_sessions", "limits", "metrics", "protocol"],
+        &["config", "fanout", "fetch_sessions", "limits", "metrics", "protocol", "stages"],
         &[
             "client",
             "codec",
@@ -143,15 +144,31 @@ pub const SERVER: &[Layer] = &[
     ),
     layer(
         "net",
-        &["api", "config", "limits", "metrics", "protocol"],
+        &["api", "config", "limits", "metrics", "protocol", "stages"],
         &["client", "codec", "io", "limits", "types"],
+    ),
+    // HTTP on a thread of its own: it reads counters, and asks the shards for the rest.
+    layer(
+        "admin",
+        &["api", "config", "limits", "metrics", "protocol", "stages"],
+        &["boot", "io", "shard", "types"],
     ),
     // Writes documents from the tables of the code.
     layer("document", &["api", "config", "protocol"], &["codec", "types"]),
     layer("cli", &["config"], &[]),
     layer(
         "launch",
-        &["api", "cli", "config", "fetch_sessions", "limits", "metrics", "net", "protocol"],
+        &[
+            "admin",
+            "api",
+            "cli",
+            "config",
+            "fetch_sessions",
+            "limits",
+            "metrics",
+            "net",
+            "protocol",
+        ],
         &["boot", "client", "group", "io", "limits", "metadata", "topic_config", "types"],
     ),
 ];

@@ -22,13 +22,17 @@ const CONFIG: (&str, &str) =
     ("server/src/config/", "the configuration is read before the shards begin");
 const LAUNCH: (&str, &str) =
     ("server/src/launch.rs", "asks for cores, and waits for addresses, before the shards begin");
+const ADMIN: (&str, &str) =
+    ("server/src/admin/mod.rs", "the admin port has a thread of its own beside the shards");
+const PROCESS: (&str, &str) =
+    ("server/src/admin/process.rs", "reads /proc on the admin port's thread, which may wait");
 const FLOOR: (&str, &str) = ("bench/src/floor/ring.rs", "measures the bare device");
 const PANIC: (&str, &str) =
     ("engine/src/io/runtime.rs", "the last word of a process that ends by a panic");
 
 const FILES: &str = "files are reached through io::Env";
 const TIME: &str = "time is reached through io::Env, or is an argument";
-const THREADS: &str = "threads start in engine/src/io only";
+const THREADS: &str = "threads start in engine/src/io, and one in server/src/admin, only";
 const ORDER: &str = "hash order is not deterministic: use BTreeMap, BTreeSet or VecDeque";
 const LOCKS: &str = "a shard's state is reached from its own thread only";
 const PRINT: &str = "use tracing, or write to a given io::Write";
@@ -58,6 +62,12 @@ pub const BANS: &[Ban] = &[
         except: &[IO, FLOOR],
         instead: "no type of the ring leaves engine/src/io",
     },
+    Ban {
+        words: &["tokio"],
+        scope: BROKER,
+        except: &[("server/src/admin/", "the admin port: docs/decisions/0120-axum-admin-port.md")],
+        instead: "the executor of shards is glommio",
+    },
     Ban { words: &["println", "!"], scope: BROKER, except: &[], instead: PRINT },
     Ban { words: &["print", "!"], scope: BROKER, except: &[], instead: PRINT },
     Ban { words: &["eprintln", "!"], scope: BROKER, except: &[PANIC], instead: PRINT },
@@ -70,12 +80,17 @@ pub const BANS: &[Ban] = &[
     Ban { words: &["Instant", "::", "now"], scope: BROKER, except: &[IO], instead: TIME },
     Ban { words: &["SystemTime", "::", "now"], scope: BROKER, except: &[IO], instead: TIME },
     Ban { words: &["thread", "::", "spawn"], scope: BROKER, except: &[], instead: THREADS },
-    Ban { words: &["thread", "::", "Builder"], scope: BROKER, except: &[IO], instead: THREADS },
+    Ban {
+        words: &["thread", "::", "Builder"],
+        scope: BROKER,
+        except: &[IO, ADMIN],
+        instead: THREADS,
+    },
     Ban { words: &["thread", "::", "sleep"], scope: BROKER, except: &[LAUNCH], instead: TIME },
     Ban {
         words: &["std", "::", "fs"],
         scope: BROKER,
-        except: &[IO, LOCK, STOP, CONFIG, LAUNCH],
+        except: &[IO, LOCK, STOP, CONFIG, LAUNCH, PROCESS],
         instead: FILES,
     },
 ];

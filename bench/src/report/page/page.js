@@ -103,6 +103,21 @@ function phases() {
     time(phase.latency_us.p50), time(phase.latency_us.p99), time(phase.latency_us.p999), time(phase.latency_us.max)]));
 }
 
+function stages({ result }) {
+  const known = result.stages;
+  if (!known) return null;
+  const names = known.by_stage.map((stage) => stage.stage);
+  const row = (name, us) => [name, time(us.p50), time(us.p99), time(us.p999), time(us.mean)];
+  return make("div", {},
+    make("p", {}, make("b", {}, known.p999.text + ".")),
+    table([`${count(known.requests)} requests`, "p50", "p99", "p99.9", "mean"], [
+      ...known.by_stage.map((stage) => row(stage.stage, stage.us)), row("received to answered", known.total_us)]),
+    make("h2", { class: "below" }, "The slowest"),
+    table(["at", "total", ...names, "client", "bytes", "partitions", "shard"], known.slowest.slice(0, 10).map((slow) => [
+      `${trim(slow.at_s)} s`, time(slow.total_us), ...names.map((name) => time(slow.by_stage_us[name])),
+      slow.client_id, count(slow.bytes), count(slow.partitions), String(slow.shard)])));
+}
+
 const started = new Date(runs[0].result.started_unix_ms).toISOString().replace("T", " ").slice(0, 19);
 page.append(make("h1", {}, data.title), make("p", { class: "soft" }, `${started} UTC`));
 const closed = runs.some((run) => run.result.workload.pace === "closed");
@@ -117,7 +132,9 @@ add(
 for (const run of runs) {
   const name = runs.length > 1 ? `: ${run.label}` : "";
   add(card(`Acknowledgement latency over time${name}`, heat(run, "produce_heat")),
-    card(`End-to-end latency over time${name}`, heat(run, "end_to_end_heat")));
+    card(`End-to-end latency over time${name}`, heat(run, "end_to_end_heat")),
+    card(`Inside the broker: which stage took the time${name}`, stages(run), true,
+      "Each stage is named by what it ends with: taken up by the shard, checked and in memory, its write begun, on the disk, answer handed to the socket."));
 }
 add(
   card("Throughput", overTime(runs, [

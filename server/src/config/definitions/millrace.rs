@@ -15,6 +15,8 @@ definitions! {
         "What an acknowledgement means: `fsync` that the device has flushed the record, `written` that the operating system has it, which a power cut may lose.";
     "millrace.validate.records" String "deep" [OneOf(&["headers", "deep"])] Medium supported
         "How far produced batches are checked: `headers` stops at batch header and checksum, `deep` decompresses and reads every record, as Kafka does.";
+    "millrace.admin.listener" String "127.0.0.1:9644" [Any] Low supported
+        "Where the admin port listens, `host:port`: metrics, health and stage times over HTTP, without authentication. Empty opens none; if the default is taken, the broker goes on without, and if an address that is set is taken, it does not start.";
     "millrace.allow.plaintext.non.loopback" Boolean null [Any] High supported
         "Whether listeners without encryption and authentication may be reachable from other machines: `true` allows it silently, `false` refuses to start, and unset allows what `listeners` says with a loud warning.";
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::cli::Blame;
 use crate::cli::load::LoadArgs;
 use crate::client::driver::{Driver, RunError};
 use crate::client::outcome::Outcome;
@@ -29,6 +30,14 @@ pub enum SessionError {
     /// The topic could not be filled.
     #[error("filling the topic before the run ended early: {0}")]
     Prefill(String),
+    /// What the machine can do could not be measured.
+    #[error("--floor {path}: {source}")]
+    Floor {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The results could not be written.
     #[error("cannot write {path}: {source}")]
     Write {
@@ -37,6 +46,12 @@ pub enum SessionError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl Blame for SessionError {
+    fn flags(&self) -> bool {
+        matches!(self, Self::Flags(_))
+    }
 }
 
 /// What to run, and against what.
@@ -84,7 +99,8 @@ impl Session<'_> {
     ) -> Result<Measured, SessionError> {
         let system = |what| move |source| RunError::System { what, source };
         if let Some(core) = self.core {
-            sys::pin(core).map_err(system("cannot pin the generator"))?;
+            sys::pin(core)
+                .map_err(system("cannot pin the generator to the core that was named"))?;
         }
         sys::exact_timers().map_err(system("cannot ask for exact timers"))?;
         if let Some(bytes) = self.load.prefill {
@@ -99,6 +115,11 @@ impl Session<'_> {
             ));
         }
         let workload = self.load.resolve(wish);
+        if let Some(pid) = self.broker_pid
+            && process::command(pid).is_none()
+        {
+            return Err(SessionError::Flags(format!("--broker-pid: there is no process {pid}")));
+        }
         let broker = self.broker_pid.or_else(|| process::listener(&target.bootstrap));
         let outcome = Driver::new(&workload, target, broker)?.run(second);
         let command = |line: String| line.chars().take(400).collect();

@@ -1,5 +1,6 @@
 //! Budgets: limits that make a run a gate.
 
+use std::fmt;
 use std::str::FromStr;
 
 use crate::cli::unit::{self, Rate};
@@ -56,6 +57,42 @@ impl Quantile {
             Self::P999 => summary.p999,
             Self::P9999 => summary.p9999,
             Self::Max => summary.max,
+        }
+    }
+}
+
+impl fmt::Display for Quantile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::P50 => "p50",
+            Self::P90 => "p90",
+            Self::P99 => "p99",
+            Self::P999 => "p99.9",
+            Self::P9999 => "p99.99",
+            Self::Max => "max",
+        })
+    }
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Produce => "produce",
+            Self::Service => "service",
+            Self::EndToEnd => "e2e",
+        })
+    }
+}
+
+impl fmt::Display for Budget {
+    /// As it is said on the command line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latency(which, quantile, limit_us) => {
+                write!(f, "{which}-{quantile}={limit_us}us")
+            }
+            Self::Errors(limit) => write!(f, "errors={limit}"),
+            Self::Rate(limit) => write!(f, "rate={limit}"),
         }
     }
 }
@@ -122,7 +159,7 @@ impl Budget {
                 let told = found.map_or("not measured".into(), text::time);
                 let ok = found.is_some_and(|found| found <= *limit_us);
                 let limit = text::time(*limit_us);
-                (ok, format!("{which:?} {quantile:?} {told}, allowed {limit}"))
+                (ok, format!("{which} {quantile} {told}, allowed {limit}"))
             }
             Self::Errors(limit) => {
                 let found = result.errors + result.unanswered + result.skipped_sends;
@@ -151,6 +188,9 @@ mod tests {
         assert_eq!("rate=50k".parse(), Ok(Budget::Rate(50_000.0)));
         for bad in ["", "p99", "p98=1ms", "other-p99=1ms", "p99=fast", "rate=max"] {
             assert!(bad.parse::<Budget>().is_err(), "{bad}");
+        }
+        for text in ["produce-p99.9=5000us", "e2e-max=1us", "errors=3", "rate=7"] {
+            assert_eq!(text.parse::<Budget>().expect("a budget").to_string(), text);
         }
     }
 }

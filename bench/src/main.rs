@@ -28,10 +28,32 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command, expand};
+use cli::{Blame, Cli, Command, expand};
 
-/// The run could not be done or was cut short.
+/// The run could not be done.
 const FAILED: u8 = 1;
+/// The command line is wrong, as clap has it.
+const WRONG_FLAGS: u8 = 2;
+
+/// Why the program ends without having done what it was told to.
+struct Failure {
+    text: String,
+    status: u8,
+}
+
+impl Failure {
+    /// The command line, or a file that it names, is wrong.
+    fn flags(text: String) -> Self {
+        Self { text, status: WRONG_FLAGS }
+    }
+}
+
+impl<E: Blame> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let status = if error.flags() { WRONG_FLAGS } else { FAILED };
+        Self { text: error.to_string(), status }
+    }
+}
 
 fn main() -> ExitCode {
     if let Err(error) = sys::catch_interrupt() {
@@ -39,24 +61,25 @@ fn main() -> ExitCode {
     }
     let outcome = execute(std::env::args_os().collect());
     cli::target::tidy_up();
-    outcome.unwrap_or_else(|error| {
-        terminal::complain(&format!("error: {error}"));
-        ExitCode::from(FAILED)
+    outcome.unwrap_or_else(|failure| {
+        terminal::complain(&format!("error: {}", failure.text));
+        ExitCode::from(failure.status)
     })
 }
 
 /// Does what a command line says.
-fn execute(args: Vec<OsString>) -> Result<ExitCode, String> {
-    fn done<E: std::fmt::Display>(outcome: Result<(), E>) -> Result<ExitCode, String> {
-        outcome.map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
+fn execute(args: Vec<OsString>) -> Result<ExitCode, Failure> {
+    fn done<E: std::fmt::Display>(outcome: Result<(), E>) -> Result<ExitCode, Failure> {
+        let failed = |error: E| Failure { text: error.to_string(), status: FAILED };
+        outcome.map(|()| ExitCode::SUCCESS).map_err(failed)
     }
-    let cli = Cli::parse_from(expand::workload(args)?);
+    let cli = Cli::parse_from(expand::workload(args).map_err(Failure::flags)?);
     match cli.command {
-        Command::Run(args) => args.execute().map_err(|error| error.to_string()),
-        Command::Compare(args) => args.execute().map_err(|error| error.to_string()),
-        Command::Knee(args) => args.execute().map_err(|error| error.to_string()),
-        Command::Verify(args) => args.execute().map_err(|error| error.to_string()),
-        Command::Scenario(args) => match args.resolve()? {
+        Command::Run(args) => Ok(args.execute()?),
+        Command::Compare(args) => Ok(args.execute()?),
+        Command::Knee(args) => Ok(args.execute()?),
+        Command::Verify(args) => Ok(args.execute()?),
+        Command::Scenario(args) => match args.resolve().map_err(Failure::flags)? {
             Some(args) => execute(args),
             None => Ok(ExitCode::SUCCESS),
         },

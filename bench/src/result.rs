@@ -260,10 +260,18 @@ impl RunResult {
         result
     }
 
+    /// Whether records were to be produced and the target acknowledged none.
+    pub fn in_vain(&self) -> bool {
+        self.errors > 0 && self.produce.as_ref().is_some_and(|produce| produce.records == 0)
+    }
+
     fn remark(&mut self, outcome: &Outcome) {
         let mut remarks = Vec::new();
         if let Some(reason) = &self.partial {
             remarks.push(format!("the run ended early: {reason}"));
+        }
+        if self.in_vain() {
+            remarks.push("the target acknowledged no record".into());
         }
         if self.workload.pace == "closed" && self.workload.producers > 0 {
             remarks.push(

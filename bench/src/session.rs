@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::cli::Blame;
 use crate::cli::load::LoadArgs;
 use crate::client::driver::{Driver, RunError};
 use crate::client::outcome::Outcome;
@@ -30,6 +31,14 @@ pub enum SessionError {
     /// The topic could not be filled.
     #[error("filling the topic before the run ended early: {0}")]
     Prefill(String),
+    /// What the machine can do could not be measured.
+    #[error("--floor {path}: {source}")]
+    Floor {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The results could not be written.
     #[error("cannot write {path}: {source}")]
     Write {
@@ -38,6 +47,12 @@ pub enum SessionError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl Blame for SessionError {
+    fn flags(&self) -> bool {
+        matches!(self, Self::Flags(_))
+    }
 }
 
 /// What to run, and against what.
@@ -85,7 +100,8 @@ impl Session<'_> {
     ) -> Result<Measured, SessionError> {
         let system = |what| move |source| RunError::System { what, source };
         if let Some(core) = self.core {
-            sys::pin(core).map_err(system("cannot pin the generator"))?;
+            sys::pin(core)
+                .map_err(system("cannot pin the generator to the core that was named"))?;
         }
         sys::exact_timers().map_err(system("cannot ask for exact timers"))?;
         if let Some(bytes) = self.load.prefill {
@@ -100,6 +116,11 @@ impl Session<'_> {
             ));
         }
         let workload = self.load.resolve(wish);
+        if let Some(pid) = self.broker_pid
+            && process::command(pid).is_none()
+        {
+            return Err(SessionError::Flags(format!("--broker-pid: there is no process {pid}")));
+        }
         let broker = self.broker_pid.or_else(|| process::listener(&target.bootstrap));
         let driver = Driver::new(&workload, target, broker)?;
         let (clock, window_ns) = driver.window();

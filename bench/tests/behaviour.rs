@@ -29,15 +29,93 @@ fn wrong_command_lines_are_refused_with_a_reason() {
         (&["run", "--bootstrap", "h:1", "--budget", "p98=1ms"], "p98"),
         (&["compare", "h:1"], "two targets"),
         (&["compare", "h:1", "nonsense"], "kafka:flush"),
+        (&["compare", "millrace", "kafka:flsh"], "kafka:flush"),
+        (&["compare", "millrace", "millrace", "--kafka"], "two targets, not 3"),
+        (&["run", "--bootstrap", "h"], "HOST:PORT"),
+        (&["run", "--bootstrap", ""], "HOST:PORT"),
+        (&["run", "--bootstrap", "h:1", "--millrace"], "cannot be used with"),
+        (&["run", "--bootstrap", "h:1", "--rate", "0"], "would never send"),
+        (&["run", "--bootstrap", "h:1", "--ramp", "10k"], "FROM..TO"),
+        (&["run", "--bootstrap", "h:1", "--step", "max:1s"], "--rate"),
+        (&["run", "--bootstrap", "h:1", "--timeout", "0s"], "--timeout"),
+        (&["run", "--bootstrap", "h:1", "--keys", "zipf:0"], "zipf:COUNT"),
+        (&["run", "--bootstrap", "h:1", "--groups", "2", "--consumers", "0"], "--consumers"),
+        (&["knee", "--bootstrap", "h:1"], "--budget"),
+        (&["knee", "--bootstrap", "h:1", "--budget", "p99=1ms", "--from", "0"], "--from"),
+        (&["verify", "--bootstrap", "h:1", "--kill-every", "1s"], "--kill-every"),
         (&["scenario", "nonsense"], "there are"),
         (&["verify", "--bootstrap", "h:1", "--check"], "--ledger"),
-        (&["report", "/nowhere/result.json"], "cannot be read"),
         (&["run", "--bootstrap", "h:1", "--workload", "/nowhere.toml"], "/nowhere.toml"),
     ] {
         let output = output(args);
-        assert!(!output.status.success(), "{args:?}");
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", words(&output));
         assert!(words(&output).contains(reason), "{args:?}: {}", words(&output));
         assert!(!words(&output).contains("panicked"), "{args:?}: {}", words(&output));
+    }
+}
+
+#[test]
+fn what_is_not_there_is_named() {
+    let stub = Stub::start(&[]);
+    let scratch = Scratch::new("named");
+    let nowhere = scratch.0.join("nowhere");
+    let nowhere = nowhere.to_str().expect("is text");
+    let run = ["run", "--bootstrap", &stub.address, "--duration", "1s", "--warmup", "0s"];
+    for (args, reason) in [
+        (&["report", "/nowhere/result.json"][..], "cannot be read"),
+        (&["floor", "--dir", nowhere], "is not a directory"),
+        (&[&run[..], &["--floor", nowhere]].concat(), "is not a directory"),
+        (&[&run[..], &["--broker-pid", "4194305"]].concat(), "no process 4194305"),
+        (&[&run[..], &["--core", "999"]].concat(), "core"),
+        (&["stub", "--listen", "192.0.2.1:1"], "cannot listen on 192.0.2.1:1"),
+    ] {
+        let output = output(args);
+        assert!(!output.status.success(), "{args:?}: {}", words(&output));
+        assert!(words(&output).contains(reason), "{args:?}: {}", words(&output));
+    }
+    assert!(!std::path::Path::new(nowhere).exists(), "a directory was made to measure it");
+}
+
+#[test]
+fn a_target_that_never_answers_ends_the_run() {
+    // The first connections are kept open, and nothing is ever written to them.
+    let silent = listener(std::mem::forget);
+    let output = output(&["run", "--bootstrap", &silent, "--duration", "1s"]);
+    assert_eq!(output.status.code(), Some(1), "{}", words(&output));
+    assert!(words(&output).contains("no answer in time"), "{}", words(&output));
+}
+
+#[test]
+fn a_target_that_goes_away_leaves_a_partial_result() {
+    for (flags, reason) in [
+        (&["--duration", "3s"][..], "closed"),
+        (&["--stall", "50s", "--stall-every", "51s"], "within"),
+    ] {
+        let stub = Stub::start(flags);
+        let scratch = Scratch::new("goes-away");
+        let directory = scratch.0.to_str().expect("is text");
+        let output = output(&[
+            "run",
+            "--bootstrap",
+            &stub.address,
+            "--rate",
+            "200",
+            "--duration",
+            "20s",
+            "--warmup",
+            "0s",
+            "--consumers",
+            "0",
+            "--timeout",
+            "2s",
+            "--out",
+            directory,
+        ]);
+        assert_eq!(output.status.code(), Some(4), "{}", words(&output));
+        let result = result(&scratch.0);
+        let partial = result["partial"].as_str().expect("says why");
+        assert!(partial.contains(reason), "{partial}");
+        assert!(result["produce"]["latency_us"]["count"].as_u64().expect("a number") > 50);
     }
 }
 

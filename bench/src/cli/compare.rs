@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::Blame;
 use super::load::LoadArgs;
 use super::run::CUT_SHORT;
 use super::target::{Opened, StartArgs, TargetWish, flushing};
@@ -100,6 +101,16 @@ pub enum CompareError {
     },
 }
 
+impl Blame for CompareError {
+    fn flags(&self) -> bool {
+        match self {
+            Self::Start(error) => error.flags(),
+            Self::Run { source, .. } | Self::Session(source) => source.flags(),
+            Self::System { .. } => false,
+        }
+    }
+}
+
 /// The process that keeps memory warm; ends with this value.
 struct Feeder(Child);
 
@@ -128,7 +139,11 @@ impl CompareArgs {
         let mut remarks = Vec::new();
         let floor = (!self.no_floor
             && !matches!((&a, &b), (TargetWish::Address(_), TargetWish::Address(_))))
-        .then(|| floor::measure(self.start.directory(), floor::QUICK))
+        .then(|| {
+            // The brokers' directory may not be there before the first of them starts.
+            std::fs::create_dir_all(self.start.directory())?;
+            floor::measure(self.start.directory(), floor::QUICK)
+        })
         .transpose()
         .unwrap_or_else(|error| {
             remarks.push(format!("the machine's floor could not be measured: {error}"));
@@ -153,7 +168,8 @@ impl CompareArgs {
         let runs = self.pairs(&mut opened, &mut remarks)?;
         let partial = sys::interrupted();
         let [Some(mut first), Some(mut second)] = runs.sides else {
-            return Err(SessionError::Flags("no pair was completed".into()).into());
+            terminal::complain("cut short before the first pair was complete: nothing to save");
+            return Ok(ExitCode::from(CUT_SHORT));
         };
         first.result = RunResult::new(first.context.clone(), &first.outcome);
         second.result = RunResult::new(second.context.clone(), &second.outcome);
@@ -280,6 +296,9 @@ impl CompareArgs {
                 terminal::line(&format!("settling {}", opened[side].label));
                 self.turn_to(opened, side)?;
                 self.measure(&opened[side], &load)?;
+                if sys::interrupted() {
+                    return Ok(Runs::default());
+                }
             }
         }
         let mut runs = Runs::default();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 
+use super::Blame;
 use super::load::LoadArgs;
 use super::run::{CUT_SHORT, OVER_BUDGET};
 use super::target::{Opened, TargetArgs};
@@ -91,10 +92,26 @@ pub enum KneeError {
     Session(#[from] SessionError),
 }
 
+impl Blame for KneeError {
+    fn flags(&self) -> bool {
+        match self {
+            Self::Start(error) => error.flags(),
+            Self::Session(error) => error.flags(),
+        }
+    }
+}
+
 impl KneeArgs {
     /// Searches, confirms, prints and saves.
     pub fn execute(&self) -> Result<ExitCode, KneeError> {
         self.load.check().map_err(SessionError::Flags)?;
+        if self.from == 0 || self.to < self.from || self.probe.is_zero() {
+            let text = "knee needs --from above 0, --to not below --from, and --probe above 0";
+            return Err(SessionError::Flags(text.into()).into());
+        }
+        if self.load.producers == 0 {
+            return Err(SessionError::Flags("knee needs --producers".into()).into());
+        }
         if let Some(path) = &self.out {
             report::save::make(path)?;
         }
@@ -146,7 +163,7 @@ impl KneeArgs {
         found: Option<(f64, Measured)>,
         limited: bool,
     ) -> Result<ExitCode, KneeError> {
-        let budget = self.budget.iter().map(|budget| format!("{budget:?}")).collect();
+        let budget = self.budget.iter().map(Budget::to_string).collect();
         let rate = found.as_ref().map(|found| found.0);
         if let Some(path) = &self.out {
             let told = Found { schema: 1, budget, rate, client_was_the_limit: limited, probes };
@@ -156,6 +173,7 @@ impl KneeArgs {
             }
         }
         if sys::interrupted() {
+            terminal::line("cut short: the search was interrupted, and no rate is confirmed by it");
             return Ok(ExitCode::from(CUT_SHORT));
         }
         let Some((rate, measured)) = found else {

@@ -193,6 +193,12 @@ impl LoadArgs {
                 "--idempotent allows at most --in-flight 5: brokers remember five batches",
             );
         }
+        if self.timeout.is_zero() {
+            return wrong("--timeout 0 would wait for no answer");
+        }
+        if self.replication_factor < 1 {
+            return wrong("--replication-factor is at least 1");
+        }
         if self.measured().is_zero() {
             return wrong("--duration 0 measures nothing");
         }

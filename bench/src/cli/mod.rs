@@ -17,6 +17,12 @@ pub mod target;
 pub mod unit;
 pub mod verify;
 
+/// An error that knows who has to mend it: the exit status tells a wrong command line from a run that failed.
+pub trait Blame: std::error::Error {
+    /// Whether the flags are wrong.
+    fn flags(&self) -> bool;
+}
+
 /// Load generator and latency profiler for any Kafka-wire broker.
 #[derive(Debug, Parser)]
 #[command(name = "millrace-bench", version, about, propagate_version = true)]

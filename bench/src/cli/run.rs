@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::Blame;
 use super::load::LoadArgs;
 use super::target::TargetArgs;
 use crate::budget::Budget;
@@ -14,6 +15,8 @@ use crate::session::{Session, SessionError};
 use crate::target::broker::{Broker, StartError};
 use crate::terminal;
 
+/// Exit status when the target refused everything.
+const IN_VAIN: u8 = 1;
 /// Exit status of `--strict` when the generator was the limit.
 const CLIENT_WAS_THE_LIMIT: u8 = 3;
 /// Exit status of a run that was cut short.
@@ -74,6 +77,15 @@ pub enum RunFailure {
     Session(#[from] SessionError),
 }
 
+impl Blame for RunFailure {
+    fn flags(&self) -> bool {
+        match self {
+            Self::Start(error) => error.flags(),
+            Self::Session(error) => error.flags(),
+        }
+    }
+}
+
 impl RunArgs {
     /// Does the run, prints and saves its result.
     pub fn execute(&self) -> Result<ExitCode, RunFailure> {
@@ -83,7 +95,10 @@ impl RunArgs {
             report::save::make(path)?;
         }
         let floor = self.floor.as_deref().map(|dir| floor::measure(dir, floor::QUICK)).transpose();
-        let floor = floor.map_err(|error| SessionError::Flags(format!("--floor: {error}")))?;
+        let floor = floor.map_err(|error| {
+            let path = self.floor.clone().unwrap_or_default();
+            SessionError::Floor { path, source: error }
+        })?;
         let opened = self.target.open()?;
         let session = Session {
             bootstrap: &opened.address,
@@ -111,6 +126,8 @@ impl RunArgs {
         }
         Ok(if result.partial.is_some() {
             ExitCode::from(CUT_SHORT)
+        } else if result.in_vain() {
+            ExitCode::from(IN_VAIN)
         } else if !kept {
             ExitCode::from(OVER_BUDGET)
         } else if self.strict && result.client.was_the_limit {

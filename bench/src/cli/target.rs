@@ -63,9 +63,26 @@ impl FromStr for TargetWish {
             "millrace" => Ok(Self::Millrace),
             "kafka" | "kafka:default" => Ok(Self::Kafka(Flushing::Default)),
             "kafka:flush" => Ok(Self::Kafka(Flushing::EachAppend)),
-            _ if text.contains(':') => Ok(Self::Address(text.to_owned())),
+            _ if text.split(',').all(|one| is_address(one.trim())) => {
+                Ok(Self::Address(text.to_owned()))
+            }
             _ => Err("say HOST:PORT, millrace, kafka or kafka:flush".into()),
         }
+    }
+}
+
+/// Whether it is a host and a port; the host may be an IPv6 address in brackets.
+fn is_address(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
+}
+
+/// The value of `--bootstrap`.
+fn bootstrap(text: &str) -> Result<String, String> {
+    match text.parse() {
+        Ok(TargetWish::Address(address)) => Ok(address),
+        _ => Err("say HOST:PORT, or --millrace or --kafka".into()),
     }
 }
 
@@ -133,7 +150,7 @@ impl StartArgs {
 #[derive(Clone, Debug, Args)]
 pub struct TargetArgs {
     /// Broker address; several, with commas, are tried in turn.
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = bootstrap)]
     bootstrap: Option<String>,
     /// Starts the millrace of this build for the time being.
     #[arg(long, conflicts_with = "bootstrap")]
@@ -160,7 +177,7 @@ impl TargetArgs {
             (None, true, _) => TargetWish::Millrace,
             (None, false, Some(flushing)) => TargetWish::Kafka(flushing),
             (None, false, None) => {
-                return Err(StartError::Missing(
+                return Err(StartError::Flags(
                     "which broker? Say --bootstrap HOST:PORT, --millrace or --kafka".into(),
                 ));
             }

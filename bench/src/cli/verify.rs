@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::Blame;
+use super::run::CUT_SHORT;
 use super::target::{Opened, TargetArgs};
 use super::unit;
 use crate::batch::compression::Codec;
@@ -14,7 +16,6 @@ use crate::batch::size::SizeMix;
 use crate::client::setup::{self, SetupError, TopicWish};
 use crate::clock::Clock;
 use crate::target::broker::StartError;
-use crate::terminal;
 use crate::verify::cluster::Cluster;
 use crate::verify::ledger::Ledger;
 use crate::verify::produce::Events;
@@ -22,6 +23,7 @@ use crate::verify::tally::Tally;
 use crate::verify::{self, Plan, VerifyError};
 use crate::wire::ask::AskError;
 use crate::wire::cold::End;
+use crate::{sys, terminal};
 
 /// Exit status when something is lost, doubled, reordered, corrupted, phantom or moved.
 const FOUND_WRONG: u8 = 5;
@@ -32,7 +34,8 @@ const EXAMPLES: &str = "Examples:
   Across a restart (restart the broker while this runs: it reconnects and goes on), then again after one more:
     millrace-bench verify --bootstrap localhost:9092 --duration 60s --ledger ledger.json
     millrace-bench verify --bootstrap localhost:9092 --ledger ledger.json --check
-Exit status: 0 nothing is wrong, 5 something is, 1 it could not be checked.";
+Exit status: 0 nothing is wrong, 5 something is, 1 it could not be checked, 2 wrong flags, 4 cut short, and nothing
+is wrong with what was written until then.";
 
 /// Flags of `verify`.
 #[derive(Debug, Args)]
@@ -121,6 +124,16 @@ pub enum VerifyFailure {
     },
 }
 
+impl Blame for VerifyFailure {
+    fn flags(&self) -> bool {
+        match self {
+            Self::Start(error) => error.flags(),
+            Self::Flags(_) => true,
+            _ => false,
+        }
+    }
+}
+
 impl VerifyArgs {
     /// Writes, reads back, and says what is wrong.
     pub fn execute(&self) -> Result<ExitCode, VerifyFailure> {
@@ -151,7 +164,14 @@ impl VerifyArgs {
             crate::wire::ask::Asker::connect_any(&opened.address, setup::ASK_TIMEOUT)?
                 .delete_topic(&ledger.topic)?;
         }
-        Ok(if tally.clean() { ExitCode::SUCCESS } else { ExitCode::from(FOUND_WRONG) })
+        Ok(if !tally.clean() {
+            ExitCode::from(FOUND_WRONG)
+        } else if sys::interrupted() {
+            terminal::line("cut short: only what had been written by then was checked");
+            ExitCode::from(CUT_SHORT)
+        } else {
+            ExitCode::SUCCESS
+        })
     }
 
     fn load(&self, bootstrap: &str) -> Result<(Ledger, Cluster, Events), VerifyFailure> {

@@ -25,7 +25,6 @@ impl Drop for Scratch {
 }
 
 fn file(directory: &Path) -> io::Result<(Scratch, File)> {
-    fs::create_dir_all(directory)?;
     let path = directory.join(format!("millrace-bench-floor-{}", std::process::id()));
     let scratch = Scratch(path);
     let filler = vec![1_u8; SEQUENTIAL_BYTES];

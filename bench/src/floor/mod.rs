@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::measure::latency::Summary;
+use crate::sys;
 
 /// Time per figure of a quick look.
 pub const QUICK: Duration = Duration::from_millis(700);
@@ -41,18 +42,30 @@ pub struct Floor {
 
 /// Measures everything; files are made in `directory` and removed.
 pub fn measure(directory: &Path, each: Duration) -> io::Result<Floor> {
+    if !directory.is_dir() {
+        let text = format!("{} is not a directory", directory.display());
+        return Err(io::Error::new(io::ErrorKind::NotFound, text));
+    }
+    // Each figure takes its time, and whoever interrupts wants none of them.
+    let rates =
+        |figure: fn(&Path, Duration) -> io::Result<f64>| unless_told(|| figure(directory, each));
+    let times = |size| unless_told(|| disk::flushed(directory, size, each));
     Ok(Floor {
         seconds_per_figure: each.as_secs_f64(),
         directory: directory.display().to_string(),
         file_system: crate::target::place::file_system(directory).unwrap_or_default(),
-        disk_sequential_bytes_per_s: disk::sequential(directory, each)?,
-        disk_flush_4k_us: disk::flushed(directory, 4 << 10, each)?,
-        disk_flush_128k_us: disk::flushed(directory, 128 << 10, each)?,
-        loopback_round_trip_us: loopback::round_trips(each)?,
-        loopback_bytes_per_s: loopback::throughput(each)?,
-        crc32c_bytes_per_s: crc(each),
-        copy_bytes_per_s: copy(each),
+        disk_sequential_bytes_per_s: rates(disk::sequential)?,
+        disk_flush_4k_us: times(4 << 10)?,
+        disk_flush_128k_us: times(128 << 10)?,
+        loopback_round_trip_us: unless_told(|| loopback::round_trips(each))?,
+        loopback_bytes_per_s: rates(|_, each| loopback::throughput(each))?,
+        crc32c_bytes_per_s: rates(|_, each| Ok(crc(each)))?,
+        copy_bytes_per_s: rates(|_, each| Ok(copy(each)))?,
     })
+}
+
+fn unless_told<T>(measure: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    if sys::interrupted() { Err(io::Error::other("interrupted")) } else { measure() }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the measurement itself")]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::cli::Blame;
 use crate::clock::pause;
 use crate::sys::{self, Signal};
 use crate::wire::ask::Asker;
@@ -20,6 +21,9 @@ const LOG_LINES: usize = 15;
 /// Why a broker could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The flags are wrong.
+    #[error("{0}")]
+    Flags(String),
     /// Something it needs is not there.
     #[error("{0}")]
     Missing(String),
@@ -43,6 +47,12 @@ pub enum StartError {
         /// The log's last lines.
         tail: String,
     },
+}
+
+impl Blame for StartError {
+    fn flags(&self) -> bool {
+        matches!(self, Self::Flags(_))
+    }
 }
 
 /// A `StartError` for what this machine refused.

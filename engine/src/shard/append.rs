@@ -24,9 +24,9 @@ impl Shard {
         self.append_now(now, reply, &append, effects);
     }
 
-    /// Takes up appends that waited for memory.
+    /// Takes up appends that waited for memory. A broker that stops refuses them, and waits for none.
     pub(super) fn append_deferred(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        while !self.is_memory_full()
+        while (self.is_closing || !self.is_memory_full())
             && let Some((reply, append)) = self.deferred.pop_front()
         {
             self.append_now(now, reply, &append, effects);

@@ -151,10 +151,12 @@ impl Shard {
         }
     }
 
-    /// Whether something is on its way that must end before the shard may stop.
+    /// Whether something is on its way that must end before the shard may stop. What a full disk keeps
+    /// from being written has been refused, and is not waited for.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        let is_dirty = !self.is_offline && (!self.dirty.is_empty() || !self.deferred.is_empty());
+        let is_moving = self.dirty.iter().any(|id| !self.deadlines.is_stalled(*id));
+        let is_dirty = !self.is_offline && (is_moving || !self.deferred.is_empty());
         self.commit.is_some() || is_dirty
     }
 

@@ -1,6 +1,6 @@
 //! A broker on a simulated disk that is full or stands still: what goes on, and how it goes on by itself.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -81,6 +81,17 @@ fn with_broker<T: 'static, F>(sim: &Sim, work: impl FnOnce(Broker) -> F + 'stati
 where
     F: Future<Output = T> + 'static,
 {
+    start(sim, work).0
+}
+
+/// The same, and hands out what stops the broker and how many shards have ended.
+fn start<T: 'static, F>(
+    sim: &Sim,
+    work: impl FnOnce(Broker) -> F + 'static,
+) -> (T, Stop, Rc<Cell<u16>>)
+where
+    F: Future<Output = T> + 'static,
+{
     let shards = 2;
     let settings = Arc::new(settings(shards));
     let envs: Vec<SimEnv> = (0..shards).map(|shard| sim.env(shard)).collect();
@@ -89,6 +100,7 @@ where
     let (report, _reported) = channel();
     let result: Rc<RefCell<Option<T>>> = Rc::default();
     let failed: Rc<RefCell<Option<String>>> = Rc::default();
+    let ended = Rc::new(Cell::new(0));
     let mut work = Some(work);
     for (env, wiring) in envs.into_iter().zip(wire(&wakes)) {
         let (work, result) = (work.take(), Rc::clone(&result));
@@ -101,11 +113,12 @@ where
             })
         });
         let (settings, stop, report) = (Arc::clone(&settings), stop.clone(), report.clone());
-        let failed = Rc::clone(&failed);
+        let (failed, ended) = (Rc::clone(&failed), Rc::clone(&ended));
         env.clone().spawn(async move {
             if let Err(error) = run_shard(env, wiring, settings, stop, serve, &report).await {
                 *failed.borrow_mut() = Some(error.to_string());
             }
+            ended.set(ended.get() + 1);
         });
     }
     loop {
@@ -114,7 +127,7 @@ where
             panic!("the broker does not start: {error}");
         }
         if let Some(result) = result.borrow_mut().take() {
-            return result;
+            return (result, stop, ended);
         }
     }
 }
@@ -233,6 +246,20 @@ fn reads_and_deletions_go_on_and_then_appends() {
         resumed(&client, "kept").await;
         read_all(&client, "kept", 2).await;
     });
+}
+
+#[test]
+fn a_full_disk_does_not_keep_a_broker_from_stopping() {
+    let sim = full_disk(3);
+    let (count, stop, ended) = start(&sim, |client| async move {
+        create(&client, "fill").await;
+        fill(&client, "fill").await
+    });
+    stop.stop();
+    while ended.get() < 2 {
+        assert!(sim.run_steps(100) > 0, "nothing happens any more, and the broker has not stopped");
+    }
+    with_broker(&sim, move |client| async move { read_all(&client, "fill", count).await });
 }
 
 #[test]

@@ -320,7 +320,10 @@ impl Shard {
             Pressure::High => RELIEF_FLUSHES_MAX,
         };
         for id in self.journal.oldest_debtors(at_once) {
-            self.flush_if_large(id, 1, effects);
+            // What found the disk full is tried again by the clock, not as fast as it fails.
+            if !self.deadlines.is_stalled(id) {
+                self.flush_if_large(id, 1, effects);
+            }
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Commits {
     /// up after it has forgotten the topic's offsets stays, and a new topic of the name finds it, as in
     /// Kafka: the records that are written do not name the topic's id.
     late: BTreeSet<Offset>,
+    /// Commits whose topic was deleted in this life of the broker.
+    deleted: BTreeSet<Offset>,
 }
 
 impl Commits {
@@ -77,8 +79,18 @@ impl Commits {
     /// A topic is gone.
     pub fn gone(&mut self, topic: TopicIndex) {
         let gone = self.by_place.iter().filter(|((_, place), _)| place.topic == topic);
-        self.late.extend(gone.flat_map(|(_, commit)| commit.asked.iter().copied()));
+        for (_, commit) in gone {
+            self.late.extend(&commit.asked);
+            self.deleted.extend(commit.acked);
+        }
         self.by_place.retain(|(_, place), _| place.topic != topic);
+    }
+
+    /// The broker is gone. That a topic's offsets were forgotten is written behind its deletion: if
+    /// that is lost, and a topic of the name is created before the coordinator is loaded, they are
+    /// found there.
+    pub fn crashed(&mut self) {
+        self.late.append(&mut self.deleted);
     }
 }
 
@@ -99,5 +111,21 @@ mod tests {
         commits.fetched("g", place, 7, true).unwrap();
         assert!(commits.fetched("g", place, 6, true).is_err());
         assert!(commits.fetched("g", place, -1, true).is_err());
+    }
+
+    #[test]
+    fn offsets_of_a_deleted_topic_may_come_back_only_after_a_crash() {
+        let (old, new) = (Place { topic: 0, partition: 0 }, Place { topic: 1, partition: 0 });
+        let mut commits = Commits::default();
+        commits.asking("g", old, 5);
+        commits.acked("g", old, 5);
+        commits.gone(old.topic);
+        commits.asking("g", new, 6);
+        assert!(commits.fetched("g", new, 5, false).is_err());
+        commits.crashed();
+        commits.fetched("g", new, 5, true).unwrap();
+        commits.asking("g", new, 7);
+        commits.acked("g", new, 7);
+        assert!(commits.fetched("g", new, 5, false).is_err());
     }
 }

@@ -1,14 +1,12 @@
 //! One life of the broker: from its start to its end, by one of many ways.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
-use millrace_engine::io::Env;
 use millrace_engine::io::sim::{Fault, OpKind, Rule, Sim};
 
 use super::files;
 use super::machine::{Broker, Setup, later};
-use super::world::{Phase, SimClient, Trouble, World};
+use super::world::{Phase, Trouble, World};
 
 /// A start, or a stop, that takes more steps than this has got stuck.
 const STEPS_MAX: u64 = 4_000_000;
@@ -246,9 +244,4 @@ fn stop(sim: &Sim, world: &World, broker: &Broker) -> bool {
         files::remove_journals(sim, world);
     }
     true
-}
-
-#[expect(dead_code, reason = "kept for the check that coordinators go on after a full disk")]
-fn unused(_: &Cell<()>, client: &SimClient) -> u64 {
-    client.env().now().0
 }

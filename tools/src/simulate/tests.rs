@@ -4,20 +4,43 @@ use super::{replay, run};
 
 const CYCLES: u64 = 6;
 
+/// Runs a seed twice: it must find nothing, and the same must happen both times.
+fn check(seed: u64, cycles: u64) {
+    let outcome = run(seed, cycles, false);
+    if let Some(failure) = outcome.failure {
+        panic!("seed {seed}: {failure}\nreplay: {}", replay(seed, cycles));
+    }
+    let again = run(seed, cycles, false);
+    let command = replay(seed, cycles);
+    assert_eq!(outcome.trace_hash, again.trace_hash, "two runs differ: {command}");
+}
+
 #[test]
 fn nothing_acknowledged_is_lost() {
     for seed in 1..=6 {
-        let outcome = run(seed, CYCLES, false);
-        if let Some(failure) = outcome.failure {
-            panic!("seed {seed}: {failure}\nreplay: {}", replay(seed, CYCLES));
-        }
+        check(seed, CYCLES);
     }
 }
 
 #[test]
-fn the_same_seed_gives_the_same_run() {
-    let outcome = run(99, 3, false);
-    assert_eq!(outcome.failure, None);
-    assert_eq!(outcome.trace_hash, run(99, 3, false).trace_hash);
-    assert_ne!(outcome.trace_hash, run(100, 3, false).trace_hash);
+fn seeds_that_found_something_find_nothing_any_more() {
+    let lines = include_str!("../../sim-seeds.txt").lines();
+    let seeds = lines.filter(|line| !line.starts_with('#') && !line.is_empty());
+    let mut checked = 0;
+    for line in seeds {
+        let mut words = line.splitn(3, ' ');
+        let mut number = || words.next().and_then(|word| word.parse().ok());
+        let (Some(seed), Some(cycles)) = (number(), number()) else {
+            panic!("seed, lives, story: {line:?}");
+        };
+        assert!(words.next().is_some_and(|story| !story.is_empty()), "no story: {line:?}");
+        check(seed, cycles);
+        checked += 1;
+    }
+    assert!(checked > 0);
+}
+
+#[test]
+fn another_seed_gives_another_run() {
+    assert_ne!(run(99, 3, false).trace_hash, run(100, 3, false).trace_hash);
 }

@@ -125,7 +125,9 @@ impl World {
         self.phase.set(Phase::Starting);
         self.trouble.set(Trouble::None);
         self.offline.borrow_mut().clear();
-        self.ledger.borrow_mut().streams.crashed();
+        let mut ledger = self.ledger.borrow_mut();
+        ledger.streams.crashed();
+        ledger.commits.crashed();
     }
 }
 

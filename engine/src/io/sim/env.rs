@@ -208,7 +208,11 @@ impl File for SimFile {
     }
 
     async fn write_at(&self, position: u64, pieces: Vec<Piece>) -> io::Result<()> {
-        let bytes: Vec<u8> = pieces.iter().flat_map(Piece::to_vec).collect();
+        let len: usize = pieces.iter().map(Piece::len).sum();
+        let mut bytes = Vec::with_capacity(len);
+        for piece in &pieces {
+            bytes.extend_from_slice(&piece.to_vec());
+        }
         assert_aligned(position, bytes.len());
         if bytes.is_empty() {
             return Ok(());

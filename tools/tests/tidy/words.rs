@@ -65,7 +65,7 @@ pub const BANS: &[Ban] = &[
     Ban {
         words: &["tokio"],
         scope: BROKER,
-        except: &[("server/src/admin/", "the admin port: docs/decisions/0120-axum-admin-port.md")],
+        except: &[("server/src/admin/", "the admin port: docs/decisions/0009-axum-admin-port.md")],
         instead: "the executor of shards is glommio",
     },
     Ban { words: &["println", "!"], scope: BROKER, except: &[], instead: PRINT },

@@ -102,7 +102,8 @@ def main():
     parser.add_argument("--override", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--taskset", metavar="CPUS", help="pin the broker to these cores")
     arguments = parser.parse_args()
-    if missing := provision.provide(["jars"]):
+    missing, _ = provision.provide(["jars"])
+    if missing:
         sys.exit(f"cannot run Kafka: {missing['jars']}")
     overrides = dict(pair.split("=", 1) for pair in arguments.override)
     if arguments.flush_each_append:

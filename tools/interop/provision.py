@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -40,6 +41,10 @@ def run(command, timeout=900, **options):
         tail = "\n".join(done.stdout.strip().splitlines()[-8:])
         raise Missing(f"`{' '.join(map(str, command))}` ended with {done.returncode}:\n{tail}")
     return done.stdout
+
+
+class Unsupported(Exception):
+    """This machine cannot do it, and nothing that could be installed changes that; the text says why."""
 
 
 _apt_updated = False
@@ -151,12 +156,29 @@ def rdkafka():
         env=dict(os.environ, CARGO_TARGET_DIR=str(RDKAFKA)))
 
 
-PARTS = {"jars": jars, "venv": venv, "kcat": kcat, "kafkajs": kafkajs, "rdkafka": rdkafka}
+def loop():
+    """File systems of their own on loop devices."""
+    package("mkfs.ext4", "e2fsprogs")
+    package("mkfs.xfs", "xfsprogs")
+    package("losetup", "mount")
+    if os.geteuid() != 0:
+        raise Unsupported("mounting needs root")
+    CACHE.mkdir(exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=CACHE) as image:
+        image.truncate(1 << 20)
+        try:
+            device = run(["losetup", "--find", "--show", image.name])
+            run(["losetup", "--detach", device.strip()])
+        except Missing as error:
+            raise Unsupported(f"there are no loop devices: {error}") from error
+
+
+PARTS = {"loop": loop, "jars": jars, "venv": venv, "kcat": kcat, "kafkajs": kafkajs, "rdkafka": rdkafka}
 
 
 def provide(names):
-    """Provides the named parts; the answer says, for each that is missing, why."""
-    missing = {}
+    """Provides the named parts; the answers say why, for each that is missing and each that cannot be here."""
+    missing, unsupported = {}, {}
     for name in PARTS:
         if name not in names:
             continue
@@ -164,11 +186,14 @@ def provide(names):
         try:
             PARTS[name]()
             say(f"have {name} ({time.monotonic() - began:.1f} s)")
+        except Unsupported as error:
+            unsupported[name] = str(error)
+            say(f"NOT HERE {name}: {error}")
         except (Missing, OSError) as error:
             missing[name] = str(error)
             say(f"MISSING {name}: {error}")
-    return missing
+    return missing, unsupported
 
 
 if __name__ == "__main__":
-    sys.exit(1 if provide(sys.argv[1:] or list(PARTS)) else 0)
+    sys.exit(1 if any(provide(sys.argv[1:] or list(PARTS))) else 0)

@@ -41,7 +41,8 @@ class Run:
         self.chosen = chosen
         self.work = provision.CACHE / "run" / f"{arguments.target}-{os.getpid()}"
         self.results = []
-        self.missing = {}
+        self.missing, self.unsupported = {}, {}
+        self.not_run = []
         self.shared = None
 
     def report(self, result):
@@ -53,6 +54,10 @@ class Run:
             say("     " + result.error.strip().replace("\n", "\n     "))
 
     def one(self, each):
+        if cannot := [self.unsupported[need] for need in each.needs if need in self.unsupported]:
+            self.not_run.append(each.name)
+            say(f"NOT RUN {each.name}: {'; '.join(cannot)}")
+            return
         lacking = [f"{need}: {self.missing[need]}" for need in each.needs if need in self.missing]
         if lacking:
             self.report(Result(each.name, "could not run, " + "; ".join(lacking), 0, []))
@@ -145,7 +150,7 @@ def main():
         needed.add("jars")
     if needed:
         say("== what the clients need")
-        run.missing = provision.provide(needed)
+        run.missing, run.unsupported = provision.provide(needed)
     # The same interpreter made the environment, so its packages may be imported here.
     for packages in provision.VENV.glob("lib/python*/site-packages"):
         site.addsitedir(str(packages))
@@ -156,6 +161,8 @@ def main():
     failed = [result for result in run.results if result.error is not None]
     if failed:
         say("failed: " + "; ".join(result.name for result in failed))
+    if run.not_run:
+        say("not run on this machine: " + "; ".join(run.not_run))
     if not arguments.keep and not failed:
         shutil.rmtree(run.work, ignore_errors=True)
     else:

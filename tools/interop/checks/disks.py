@@ -156,13 +156,13 @@ def fill_and_free(context, kind):
                  f"writing again in {max(t[1] for t in times):.1f} s at most")
 
 
-@check("full disk, ext4: refusals, reads, deletion, restart and recovery, 5 times", needs=("venv",), stage=FRESH,
+@check("full disk, ext4: refusals, reads, deletion, restart and recovery, 5 times", needs=("venv", "loop"), stage=FRESH,
        seconds=180, targets=("millrace",), quick=False)
 def full_ext4(context):
     fill_and_free(context, "ext4")
 
 
-@check("stalled disk: no acknowledgement, no lost member, full rate after", needs=("venv",), stage=FRESH,
+@check("stalled disk: no acknowledgement, no lost member, full rate after", needs=("venv", "loop"), stage=FRESH,
        seconds=90, targets=("millrace",), quick=False)
 def stalled(context):
     ledger = Ledger(sigkill.PARTITIONS)
@@ -244,13 +244,13 @@ def power_cuts(context, kind):
     expect(code == 0, f"SIGTERM: exit code {code}\n{broker.log_tail()}")
 
 
-@check("power cuts of the file system, ext4: everything acknowledged is there, 10 times", needs=("venv",),
+@check("power cuts of the file system, ext4: everything acknowledged is there, 10 times", needs=("venv", "loop"),
        stage=FRESH, seconds=120, targets=("millrace",), quick=False)
 def cuts_ext4(context):
     power_cuts(context, "ext4")
 
 
-@check("power cuts of the file system, xfs: everything acknowledged is there, 10 times", needs=("venv",),
+@check("power cuts of the file system, xfs: everything acknowledged is there, 10 times", needs=("venv", "loop"),
        stage=FRESH, seconds=120, targets=("millrace",), quick=False)
 def cuts_xfs(context):
     power_cuts(context, "xfs")

@@ -62,7 +62,9 @@ impl ByHand {
             group: GroupConfig::default(),
             retention_check_ms: 300_000,
         };
-        let shard = Shard::new(settings, Pool::new(0), Inheritance::default());
+        // After a clean stop the journal may grow at once.
+        let inherited = Inheritance { was_clean: true, ..Inheritance::default() };
+        let shard = Shard::new(settings, Pool::new(0), inherited);
         let sim = Sim::new(1);
         let (effects, writes, answers) = (Vec::new(), Vec::new(), Vec::new());
         let mut hand = Self { sim, shard, effects, writes, answers, stats: None };

@@ -20,6 +20,7 @@ use millrace_engine::metadata::bootstrap::FEATURES_SUPPORTED;
 use millrace_engine::metadata::controller::ControllerSettings;
 use millrace_engine::metadata::record::Endpoint;
 use millrace_engine::types::ShardId;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
@@ -182,22 +183,37 @@ fn serve(loaded: Loaded) -> Result<(), LaunchError> {
 /// How many descriptors may be connections: clients must not take those that the log's files need, half
 /// of all if there are few.
 fn descriptors_for_connections(shards: ShardId) -> u32 {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let Some(limit) = open_files_max(&limits) else { return u32::MAX };
-    let files = (u32::from(shards) * FILES_PER_SHARD).min(limit / 2);
-    if files < u32::from(shards) * FILES_PER_SHARD {
+    let Some(limit) = raise_open_files() else { return u32::MAX };
+    let (wanted, limit) = (u32::from(shards) * FILES_PER_SHARD, saturated(limit));
+    let files = wanted.min(limit / 2);
+    if files < wanted {
         tracing::warn!(
-            "at most {limit} files may be open: raise the limit (ulimit -n 65536, \
+            "at most {limit} files may be open: raise the hard limit (ulimit -Hn 65536, \
             LimitNOFILE=65536 for systemd) for many clients or partitions"
         );
     }
     limit - files
 }
 
-/// The soft limit in a `/proc/self/limits`; none if there is no limit.
-fn open_files_max(limits: &str) -> Option<u32> {
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    line?.split_ascii_whitespace().next()?.parse().ok()
+/// Raises the soft limit of open files to the hard one, as the JVM does for Kafka, and returns what holds
+/// then; none if there is no limit.
+fn raise_open_files() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return limit.current;
+    }
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(error) => {
+            tracing::warn!("the limit of open files stays as it was: {error}");
+            limit.current
+        }
+    }
+}
+
+fn saturated(limit: u64) -> u32 {
+    u32::try_from(limit).unwrap_or(u32::MAX)
 }
 
 fn signals(is_told: &Arc<AtomicBool>) -> io::Result<Signals> {
@@ -439,11 +455,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_of_open_files() {
-        let limits = "Limit     Soft Limit  Hard Limit  Units\nMax open files  1024  4096  files\n";
-        assert_eq!(open_files_max(limits), Some(1024));
-        assert_eq!(open_files_max("Max open files  unlimited  unlimited  files"), None);
-        assert_eq!(open_files_max(""), None);
+    fn the_soft_limit_of_open_files_is_raised_to_the_hard_one() {
+        let limit = getrlimit(Resource::Nofile);
+        let lower = limit.maximum.map_or(4096, |maximum| maximum - 1);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(lower), ..limit }).unwrap();
+        assert_eq!(raise_open_files(), limit.maximum);
+        assert_eq!(getrlimit(Resource::Nofile).current, limit.maximum);
     }
 
     #[test]

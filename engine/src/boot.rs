@@ -20,6 +20,8 @@ pub use inherit::BootError;
 pub use start::{Running, Serve, Wiring, run_shard, start, wire};
 pub use stop::{Stopped, files as clean_stop_files};
 
+pub use crate::shard::scrub::ScrubSettings;
+
 use crate::group::GroupConfig;
 use crate::io::Wake;
 use crate::metadata::controller::{BrokerRules, ControllerSettings};
@@ -57,6 +59,8 @@ pub struct EngineSettings {
     pub producer_expiration_ms: i64,
     /// `log.retention.check.interval.ms`.
     pub retention_check_ms: u64,
+    /// When and how fast closed segments are checked.
+    pub scrub: ScrubSettings,
     /// The controller's settings.
     pub controller: ControllerSettings,
     /// Where the broker can be reached.
@@ -169,6 +173,7 @@ impl EngineSettings {
             topic_defaults: Arc::clone(&self.topic_defaults),
             group: self.group.clone(),
             retention_check_ms: self.retention_check_ms,
+            scrub: self.scrub,
         }
     }
 

@@ -251,6 +251,7 @@ impl<E: Env> Client<E> {
             path: "the log directory".to_owned(),
             reason: "it failed on another shard".to_owned(),
             is_full: false,
+            is_damage: false,
         })
     }
 

@@ -20,6 +20,7 @@ use millrace_engine::record::builder::{BatchBuilder, BatchOptions};
 use millrace_engine::shard::call::{
     Acks, Answer, Append, AppendItem, Call, Isolation, Read, ReadItem,
 };
+use millrace_engine::shard::scrub::ScrubSettings;
 use millrace_engine::topic_config::TopicConfig;
 use millrace_engine::types::{ShardId, TopicPartition};
 
@@ -49,6 +50,7 @@ fn settings(log_dir: &Path, shards: ShardId) -> EngineSettings {
         topic_defaults: Arc::new(TopicConfig::default()),
         group: GroupConfig::default(),
         retention_check_ms: 300_000,
+        scrub: ScrubSettings { interval_ms: 0, bytes_per_second: 1 << 20 },
         producer_expiration_ms: 86_400_000,
         controller: ControllerSettings {
             node_id: 1,

@@ -20,6 +20,7 @@ use millrace_engine::partition::admit::Now;
 use millrace_engine::record::builder::{BatchBuilder, BatchOptions};
 use millrace_engine::shard::call::{Acks, Answer, Append, AppendItem, Call, ReplyTo};
 use millrace_engine::shard::event::{Effect, Event, Job, Written};
+use millrace_engine::shard::scrub::ScrubSettings;
 use millrace_engine::shard::stages::AppendTimes;
 use millrace_engine::shard::stats::ShardStats;
 use millrace_engine::shard::{Inheritance, Shard, ShardSettings};
@@ -61,6 +62,7 @@ impl ByHand {
             topic_defaults: Arc::new(TopicConfig::default()),
             group: GroupConfig::default(),
             retention_check_ms: 300_000,
+            scrub: ScrubSettings { interval_ms: 0, bytes_per_second: 1 << 20 },
         };
         // After a clean stop the journal may grow at once.
         let inherited = Inheritance { was_clean: true, ..Inheritance::default() };

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use millrace_engine::boot::lock::DirLock;
-use millrace_engine::boot::{self, EngineSettings, Identity, Serve};
+use millrace_engine::boot::{self, EngineSettings, Identity, ScrubSettings, Serve};
 use millrace_engine::client::Client;
 use millrace_engine::group::GroupConfig;
 use millrace_engine::io::Env;
@@ -339,6 +339,10 @@ fn engine_settings(config: &BrokerConfig, addresses: &Addresses) -> EngineSettin
         group: group_config(config),
         producer_expiration_ms: i64::try_from(config.producer_id_expiration_ms).unwrap_or(i64::MAX),
         retention_check_ms: config.retention_check_interval_ms,
+        scrub: ScrubSettings {
+            interval_ms: millrace.scrub_interval_ms,
+            bytes_per_second: millrace.scrub_bytes_per_second,
+        },
         controller: ControllerSettings {
             node_id: config.node_id,
             partitions_default: i32::try_from(config.topics.partitions).unwrap_or(i32::MAX),

@@ -126,7 +126,7 @@ impl SegmentReader {
             from_journal += patched.position - position;
             (position, next_offset) = (patched.position, patched.next_offset);
             if patched.stop != Stop::CleanEnd {
-                let stop = describe(patched.stop);
+                let stop = patched.stop.to_string();
                 result.stranded = Some(format!("the journal's bytes do not go on: {stop}"));
                 return Ok(SegmentEnd { position, next_offset, from_journal, ..result });
             }
@@ -201,19 +201,4 @@ pub enum Behind {
     Torn(u64),
     /// Records that can no longer be reached: the first of them at this position, with this offset.
     Records(u64, Offset),
-}
-
-/// Why a scan stopped, in words.
-#[must_use]
-pub fn describe(stop: Stop) -> String {
-    match stop {
-        Stop::CleanEnd => "the end".to_owned(),
-        Stop::ZeroTail => "zeros".to_owned(),
-        Stop::Torn => "the file ends within a batch".to_owned(),
-        Stop::BadLength(length) => format!("a batch length of {length}"),
-        Stop::BadMagic(magic) => format!("magic {magic}, only 2 is supported"),
-        Stop::BadCrc => "the checksum differs".to_owned(),
-        Stop::BadHeader => "the batch header contradicts itself".to_owned(),
-        Stop::BadOffset { expected, found } => format!("offset {found} where {expected} is next"),
-    }
 }

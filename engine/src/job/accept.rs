@@ -4,7 +4,8 @@ use super::dirs::{DirEnd, DirUse};
 use super::gate::Entering;
 use super::write::Depth;
 use super::{
-    Jobs, checkpoints, commit, flush, journal_file, open, read, read_log, remove, seal, search,
+    Jobs, checkpoints, commit, flush, journal_file, open, read, read_log, remove, scrub, seal,
+    search,
 };
 use crate::io::Env;
 use crate::shard::event::{DiskFailure, Event, Job};
@@ -23,6 +24,8 @@ enum Place {
     End(DirEnd),
     Epochs(DirUse, Entering, u64),
     LogStarts(Entering, u64),
+    /// The lives of directories.
+    Lives(Vec<u64>),
 }
 
 /// Counts a job as running.
@@ -68,6 +71,9 @@ impl<E: Env> Jobs<E> {
                 dir.epochs_wish.set(wish);
                 let entering = dir.epochs.enter();
                 Place::Epochs(dir, entering, wish)
+            }
+            Job::Scrub { logs, .. } => {
+                Place::Lives(logs.iter().map(|log| dirs.enter(&log.dir).id).collect())
             }
             Job::WriteLogStarts { .. } => {
                 let wish = self.0.log_starts_wish.get() + 1;
@@ -122,6 +128,12 @@ impl<E: Env> Jobs<E> {
             (Job::WriteEpochs { text, .. }, Place::Epochs(dir, entering, wish)) => {
                 let result = checkpoints::write_epochs(self, &dir, entering, wish, text).await;
                 unless_gone(&dir, result)
+            }
+            (Job::Scrub { logs, bytes_per_second }, Place::Lives(lives)) => {
+                // It takes its time: neither the broker nor anybody else waits for it.
+                drop(running);
+                let done = scrub::Scrub::new(self, bytes_per_second).run(logs, &lives).await;
+                Some(Event::Scrubbed(done))
             }
             (Job::WriteLogStarts { entries }, Place::LogStarts(entering, wish)) => {
                 let newest = &self.0.log_starts_wish;

@@ -25,6 +25,10 @@ pub const COLD_STEP_BYTES_MIN: usize = 64 * 1024;
 /// More than this is never under way to one segment without being flushed. Valid batches that reach
 /// farther behind a damaged place than this cannot belong to one torn write. Bytes.
 pub const UNFLUSHED_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Largest index file that is made anew where one led astray: as Kafka's `segment.index.bytes`. Bytes.
+pub const REBUILT_INDEX_BYTES_MAX: u32 = 10 * 1024 * 1024;
+/// A segment in which reads fail is not read as a whole more often than this. Milliseconds.
+pub const EXAMINE_AGAIN_MS: u64 = 10_000;
 /// Largest segment file: positions in an index have 32 bits. Bytes.
 pub const SEGMENT_FILE_BYTES_MAX: u64 = u32::MAX as u64;
 

@@ -40,6 +40,11 @@ impl Indexes {
         }
     }
 
+    /// The indexes of a sealed segment were made anew.
+    pub fn rebuilt(&self, dir: &Dir, base: Offset, index: SealedIndex) {
+        self.put((dir.id, base), Some(index));
+    }
+
     fn put(&self, key: Key, index: Option<SealedIndex>) {
         let bytes = index.as_ref().map_or(0, |i| i.offset_bytes().len() + i.time_bytes().len());
         self.0.borrow_mut().put(key, index, ENTRY_BYTES + bytes);
@@ -79,7 +84,7 @@ impl<E: Env> Jobs<E> {
             Ok(index) => Some(index),
             Err(reason) => {
                 tracing::warn!(dir = %dir.path.display(), segment = base, reason,
-                    "a segment has no usable index: reads search it from its begin");
+                    "a segment has no usable index: it is made anew from the log when somebody reads");
                 None
             }
         };

@@ -6,7 +6,7 @@ use crate::partition::producers::Producers;
 use crate::record::batch::BatchHeader;
 use crate::record::control::{ControlRecord, EndTransaction};
 use crate::record::records::{Records, plain_records};
-use crate::types::Offset;
+use crate::types::{LeaderEpoch, Offset};
 
 /// Most bytes of a control batch's records.
 const CONTROL_BYTES_MAX: u64 = 1024 * 1024;
@@ -22,19 +22,49 @@ pub struct LogState {
     pub producers_from: Offset,
     /// Leader epochs.
     pub epochs: Epochs,
+    /// No batch can have a higher epoch.
+    pub epoch_max: LeaderEpoch,
+    /// The last batch, where it has begun an epoch.
+    pub began: Option<Offset>,
 }
 
 impl LogState {
+    /// For a log of which only the offsets matter.
+    pub fn offsets_only(next_offset: Offset) -> Self {
+        Self {
+            next_offset,
+            producers: Producers::default(),
+            producers_from: Offset::MAX,
+            epochs: Epochs::default(),
+            epoch_max: -1,
+            began: None,
+        }
+    }
+
     /// Follows a batch.
     pub fn follow(&mut self, batch: &ScannedBatch<'_>) {
         let header = batch.header;
         self.next_offset = header.next_offset();
-        let latest = self.epochs.latest().map_or(-1, |latest| latest.epoch);
-        if header.partition_leader_epoch > latest {
-            self.epochs.assign(header.partition_leader_epoch, header.base_offset);
-        }
+        self.follow_epoch(header.partition_leader_epoch, header.base_offset);
         if header.base_offset >= self.producers_from {
             self.producers.replay(header, end_of_transaction(header, batch.bytes));
+        }
+    }
+}
+
+impl LogState {
+    /// The checksum does not cover the epoch: one that no later batch agrees with is none.
+    fn follow_epoch(&mut self, epoch: LeaderEpoch, base_offset: Offset) {
+        let latest = self.epochs.latest().map_or(-1, |latest| latest.epoch);
+        if let Some(began) = self.began.take()
+            && epoch < latest
+        {
+            self.epochs.truncate_end(began);
+        }
+        let latest = self.epochs.latest().map_or(-1, |latest| latest.epoch);
+        if epoch > latest && epoch <= self.epoch_max {
+            self.epochs.assign(epoch, base_offset);
+            self.began = Some(base_offset);
         }
     }
 }

@@ -9,7 +9,9 @@ mod accept;
 pub mod bounds;
 pub mod checkpoints;
 mod commit;
+mod damages;
 mod dirs;
+mod examine;
 mod files;
 mod flush;
 mod gate;
@@ -25,6 +27,8 @@ mod read_log;
 mod recover;
 mod redo;
 mod remove;
+mod resync;
+mod scrub;
 mod seal;
 mod search;
 mod segment_reader;
@@ -42,6 +46,7 @@ use std::sync::Arc;
 
 pub use accept::Accepted;
 use bounds::{OPENS_AT_ONCE, READS_AT_ONCE, WRITES_AT_ONCE};
+use damages::Damages;
 use dirs::Dirs;
 use files::Files;
 use gate::Gate;
@@ -75,6 +80,8 @@ struct Inner<E: Env> {
     env: E,
     settings: JobSettings,
     dirs: Dirs,
+    damages: Damages,
+    examinations: Gate,
     files: Files<E>,
     indexes: Indexes,
     ahead: ReadAhead<E>,
@@ -106,6 +113,8 @@ impl<E: Env> Jobs<E> {
             env,
             settings,
             dirs: Dirs::default(),
+            damages: Damages::default(),
+            examinations: Gate::new(1),
             indexes: Indexes::default(),
             opens: Gate::new(OPENS_AT_ONCE),
             reads: Gate::new(READS_AT_ONCE),
@@ -148,6 +157,12 @@ impl<E: Env> Jobs<E> {
         self.0.ahead.hits()
     }
 
+    /// Ranges of damaged records that were found.
+    #[must_use]
+    pub fn damaged_ranges(&self) -> u64 {
+        self.0.damages.found()
+    }
+
     /// Does a job that was accepted now: see [`Jobs::run_accepted`].
     pub async fn run(&self, job: Job, emit: &dyn Fn(Event)) {
         self.run_accepted(self.accept(job), emit).await;
@@ -158,7 +173,7 @@ impl<E: Env> Jobs<E> {
 fn failure(action: &'static str, path: &Path, error: io::Error) -> DiskFailure {
     let is_full = is_full(&error);
     let path = path.display().to_string();
-    DiskFailure { action, path, reason: error.to_string(), is_full }
+    DiskFailure { action, path, reason: error.to_string(), is_full, is_damage: false }
 }
 
 /// Whether there was no room.
@@ -169,7 +184,7 @@ fn is_full(error: &io::Error) -> bool {
 /// What stands on the disk cannot be right.
 fn damage(action: &'static str, path: &Path, reason: impl Into<String>) -> DiskFailure {
     let path = path.display().to_string();
-    DiskFailure { action, path, reason: reason.into(), is_full: false }
+    DiskFailure { action, path, reason: reason.into(), is_full: false, is_damage: true }
 }
 
 /// Whether direct I/O is to be had.

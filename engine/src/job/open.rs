@@ -18,7 +18,7 @@ use crate::partition::Recovered;
 use crate::partition::admit::index_rules;
 use crate::partition::epochs::{self, Epochs};
 use crate::shard::event::{DiskFailure, Open};
-use crate::types::{Offset, TopicId, Uuid};
+use crate::types::{LeaderEpoch, Offset, TopicId, Uuid};
 
 /// What stands in a partition's directory.
 #[derive(Debug, Default)]
@@ -90,10 +90,16 @@ async fn open_dir<E: Env>(jobs: &Jobs<E>, dir: &Dir, open: Open) -> Result<Recov
                 recovery_point: jobs.settings().recovery_points.get(&open.partition).copied(),
                 rules: index_rules(&open.config),
                 gaps: open.config.cleanup_policy.compact,
+                epoch_max: match open.leader_epoch {
+                    // That of the metadata log is not known yet.
+                    -1 => LeaderEpoch::MAX,
+                    epoch => epoch,
+                },
+                is_strict: open.partition.topic_id == TopicId::METADATA_TOPIC,
             },
         )
         .await?;
-    let (sealed, active, mut state) = (log.sealed, log.active, log.state);
+    let (sealed, active, mut state, lost_end) = (log.sealed, log.active, log.state, log.lost_end);
     let end = state.next_offset;
     let first = sealed.first().map_or(active.base_offset, |segment| segment.base_offset);
     let log_start_offset = open.log_start_offset.filter(|_| !is_new).unwrap_or(first);
@@ -113,7 +119,7 @@ async fn open_dir<E: Env>(jobs: &Jobs<E>, dir: &Dir, open: Open) -> Result<Recov
     let bases = sealed.iter().map(|segment| segment.base_offset).chain([active.base_offset]);
     remove_snapshots(jobs, dir, &listing.snapshots, &bases.collect(), end).await?;
     let (producers, epochs) = (state.producers, state.epochs);
-    Ok(Recovered { log_start_offset, sealed, active, producers, epochs })
+    Ok(Recovered { log_start_offset, sealed, active, producers, epochs, lost_end })
 }
 
 /// Sorts out what the names in a directory say.

@@ -1,24 +1,39 @@
-//! Cold reads: whole batches from a segment file, in the buffers that they were read into.
+//! Cold reads: whole batches from a segment file, in the buffers that they were read into. No batch is
+//! given to anybody before its checksum was computed.
 
 use bytes::Bytes;
 
 use super::bounds::{COLD_READ_BYTES_MAX, COLD_STEP_BYTES_MIN};
 use super::dirs::{Dir, DirUse};
-use super::files::log_path;
+use super::examine::Suspect;
+use super::files::{log_path, path_of};
 use super::segment_reader::SegmentReader;
 use super::{Jobs, damage};
 use crate::io::{Env, File};
 use crate::limits::{INDEX_INTERVAL_BYTES_MIN, READ_BYTES_MAX};
+use crate::log::damage::DamagedRange;
+use crate::log::files::FileKind;
+use crate::log::index::OffsetPosition;
 use crate::partition::find::ColdRead;
+use crate::record::batch::BatchHeader;
 use crate::record::layout::HEADER_BYTES;
 use crate::shard::event::DiskFailure;
 use crate::types::Offset;
 
 /// A run of whole batches.
+#[derive(Debug, Clone, Copy)]
 struct Run {
     begin: u64,
     end: u64,
     next_offset: Offset,
+}
+
+/// Where the walk to the wanted batches begins.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    position: u64,
+    /// What the index on disk says stands there.
+    indexed: Option<Offset>,
 }
 
 /// Reads batches from the one that holds the wanted offset on.
@@ -28,10 +43,36 @@ pub(super) async fn read<E: Env>(
     plan: ColdRead,
 ) -> Result<Vec<Bytes>, DiskFailure> {
     let permit = jobs.0.reads.enter().await;
-    let result = read_some(jobs, dir, plan).await;
+    let result = read_or_examine(jobs, dir, plan).await;
     drop(permit);
     // Nobody is interested in what a deleted partition held.
     if dir.is_gone() { result.or(Ok(Vec::new())) } else { result }
+}
+
+/// Reads; where that meets something that cannot be right, finds out what is damaged and reads around
+/// it.
+async fn read_or_examine<E: Env>(
+    jobs: &Jobs<E>,
+    dir: &Dir,
+    plan: ColdRead,
+) -> Result<Vec<Bytes>, DiskFailure> {
+    let damages = &jobs.0.damages;
+    damages.readable(dir, plan.segment, plan.offset, plan.to)?;
+    match read_some(jobs, dir, plan).await {
+        Err(failure) if failure.is_damage => {
+            let suspect = Suspect {
+                segment: plan.segment,
+                to: plan.to,
+                gaps: plan.expected.gaps,
+                is_sealed: plan.from.is_none(),
+            };
+            if jobs.examine(dir, suspect).await? {
+                damages.readable(dir, plan.segment, plan.offset, plan.to)?;
+            }
+            read_some(jobs, dir, plan).await
+        }
+        result => result,
+    }
 }
 
 async fn read_some<E: Env>(
@@ -39,29 +80,41 @@ async fn read_some<E: Env>(
     dir: &Dir,
     plan: ColdRead,
 ) -> Result<Vec<Bytes>, DiskFailure> {
+    let readable = jobs.0.damages.readable(dir, plan.segment, plan.offset, plan.to)?;
+    let content = plan.to;
+    let plan = ColdRead { to: readable.to, ..plan };
     let Some(file) = jobs.0.files.segment(dir, plan.segment).await? else {
         return Err(damage("open", &log_path(dir, plan.segment), "the file is missing"));
     };
     let ahead = &jobs.0.ahead;
     let cursor = ahead.cursor(dir, plan.segment, plan.offset).filter(|at| *at < plan.to);
     let start = match cursor.or(plan.from) {
-        Some(position) => position,
-        None => {
-            let index = jobs.sealed_index(dir, plan.segment, plan.to).await?;
-            index.map_or(0, |index| u64::from(index.offsets().lookup(plan.offset).position))
-        }
+        Some(position) => Start { position, indexed: None },
+        None => indexed_start(jobs, dir, &plan, content).await?,
+    };
+    let start = match start.position < readable.from {
+        true => Start { position: readable.from, indexed: None },
+        false => start,
     };
     let budget = plan.bytes_max.min(COLD_READ_BYTES_MAX);
     let step = (budget + INDEX_INTERVAL_BYTES_MIN as usize).next_multiple_of(COLD_STEP_BYTES_MIN);
     let path = log_path(dir, plan.segment);
     let mut reader = SegmentReader::new(file.clone(), path, plan.to, step);
-    if let Some((at, bytes)) = ahead.take(dir, plan.segment, start).await {
+    if let Some((at, bytes)) = ahead.take(dir, plan.segment, start.position).await {
         reader.give(at, &bytes);
     }
     let Some(run) = find_run(&mut reader, start, &plan, budget as u64).await? else {
         return Ok(Vec::new());
     };
     reader.fill(run.begin, run.end).await?;
+    let run = match check(&mut reader, run, &plan).await? {
+        Checked::Good(run) => run,
+        Checked::Epoch(range) => {
+            let failure = damage("read", &log_path(dir, plan.segment), range.to_string());
+            jobs.0.damages.note(dir, plan.segment, vec![range]);
+            return Err(failure);
+        }
+    };
     ahead.ended(dir, plan.segment, run.next_offset, run.end);
     if cursor.is_some() {
         ahead.begin(dir, plan.segment, &file, run.end, plan.to);
@@ -69,32 +122,70 @@ async fn read_some<E: Env>(
     Ok(reader.slices(run.begin, run.end))
 }
 
+/// Where the index file says that reading begins.
+async fn indexed_start<E: Env>(
+    jobs: &Jobs<E>,
+    dir: &Dir,
+    plan: &ColdRead,
+    content: u64,
+) -> Result<Start, DiskFailure> {
+    let Some(index) = jobs.sealed_index(dir, plan.segment, content).await? else {
+        let path = path_of(dir, plan.segment, FileKind::OffsetIndex);
+        return Err(damage("read", &path, "the index cannot be used"));
+    };
+    let OffsetPosition { offset, position } = index.offsets().lookup(plan.offset);
+    let indexed = (position > 0).then_some(offset);
+    Ok(Start { position: u64::from(position), indexed })
+}
+
 /// Walks from `start`, a batch boundary, to the wanted batches.
 async fn find_run<F: File>(
     reader: &mut SegmentReader<F>,
-    start: u64,
+    start: Start,
     plan: &ColdRead,
     budget: u64,
 ) -> Result<Option<Run>, DiskFailure> {
     let mut run: Option<Run> = None;
-    let mut at = start;
-    let mut expected = plan.segment;
+    let mut at = start.position;
+    let mut expected = (at == 0 && !plan.expected.gaps).then_some(plan.segment);
+    let mut indexed = start.indexed;
     loop {
         if let Some(run) = &run
             && !is_worth_reading(reader, at + HEADER_BYTES as u64, run, budget)
         {
             break;
         }
-        let Some(header) = reader.header(at).await? else { break };
-        if header.base_offset < expected {
-            return Err(reader.disorder(at, expected, header.base_offset));
+        let header = match reader.header(at).await {
+            Ok(Some(header)) => header,
+            Ok(None) => break,
+            // What was found before it can be had.
+            Err(failure) if failure.is_damage && run.is_some() => break,
+            Err(failure) => return Err(failure),
+        };
+        let least = expected.unwrap_or(plan.segment);
+        let is_out_of_order = header.base_offset < least
+            || (header.base_offset > least && expected.is_some() && !plan.expected.gaps);
+        if is_out_of_order {
+            if run.is_some() {
+                break;
+            }
+            return Err(reader.disorder(at, least, header.base_offset));
         }
-        expected = header.next_offset();
+        if let Some(last) = indexed.take()
+            && last != header.last_offset()
+        {
+            return Err(reader.disorder(at, last, header.last_offset()));
+        }
+        expected = Some(header.next_offset());
         let end = at + header.size_bytes() as u64;
         if header.last_offset() < plan.offset {
             at = end;
             reader.forget_before(at);
             continue;
+        }
+        // Before the limit is looked at, which a false offset may lie behind.
+        if run.is_none() && header.base_offset > plan.offset && !plan.expected.gaps {
+            return Err(reader.disorder(at, plan.offset, header.base_offset));
         }
         if header.base_offset >= plan.limit {
             break;
@@ -105,8 +196,11 @@ async fn find_run<F: File>(
             break;
         }
         let begin = run.map_or(at, |run| run.begin);
-        run = Some(Run { begin, end, next_offset: expected });
+        run = Some(Run { begin, end, next_offset: header.next_offset() });
         at = end;
+    }
+    if run.is_none() && !plan.expected.gaps && at >= plan.to {
+        return Err(reader.absence(plan.to, plan.offset));
     }
     Ok(run)
 }
@@ -117,4 +211,71 @@ fn is_worth_reading<F: File>(reader: &SegmentReader<F>, end: u64, run: &Run, bud
     let is_at_hand = end <= reader.available();
     let left = budget.saturating_sub(run.end - run.begin);
     is_at_hand || (left >= READ_BYTES_MAX as u64 / 4 && end <= reader.to())
+}
+
+enum Checked {
+    /// So much of the run is as it was written.
+    Good(Run),
+    /// The first batch is whole, but not of the epoch that it should be of.
+    Epoch(DamagedRange),
+}
+
+/// Computes the checksums of a run that is at hand: up to the first batch that is not as it was
+/// written, which is a failure only if nothing stands before it.
+async fn check<F: File>(
+    reader: &mut SegmentReader<F>,
+    run: Run,
+    plan: &ColdRead,
+) -> Result<Checked, DiskFailure> {
+    let mut good = Run { end: run.begin, ..run };
+    while good.end < run.end {
+        let Some(header) = reader.header(good.end).await? else { break };
+        let end = good.end + header.size_bytes() as u64;
+        let is_intact = reader.is_intact(good.end, &header);
+        let wrong_epoch = wrong_epoch(reader, &header, end, plan).await;
+        if good.end == run.begin {
+            if !is_intact {
+                return Err(reader.bad_checksum(good.end));
+            }
+            if let Some(reason) = wrong_epoch {
+                return Ok(Checked::Epoch(DamagedRange {
+                    position: good.end,
+                    end_position: end,
+                    first_offset: header.base_offset,
+                    next_offset: header.next_offset(),
+                    reason,
+                }));
+            }
+        } else if !is_intact || wrong_epoch.is_some() {
+            break;
+        }
+        good.end = end;
+        good.next_offset = header.next_offset();
+    }
+    Ok(Checked::Good(good))
+}
+
+/// What is wrong with a batch's leader epoch: it is neither what the log's epochs say nor that of the
+/// batch behind it, which begins at `end`. Two batches that agree are right, and the checkpoint that
+/// the epochs came from is not.
+async fn wrong_epoch<F: File>(
+    reader: &mut SegmentReader<F>,
+    header: &BatchHeader,
+    end: u64,
+    plan: &ColdRead,
+) -> Option<String> {
+    let epoch = plan.expected.epoch.filter(|epoch| *epoch != header.partition_leader_epoch)?;
+    let found = header.partition_leader_epoch;
+    if let Ok(Some(next)) = reader.header(end).await
+        && next.partition_leader_epoch == found
+    {
+        tracing::warn!(
+            offset = header.base_offset,
+            found,
+            expected = epoch,
+            "leader-epoch-checkpoint does not agree with the batches, which count"
+        );
+        return None;
+    }
+    Some(format!("the batch has leader epoch {found}, leader-epoch-checkpoint says {epoch}"))
 }

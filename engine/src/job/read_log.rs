@@ -8,7 +8,6 @@ use super::segment_reader::SegmentReader;
 use super::{Jobs, damage};
 use crate::io::Env;
 use crate::limits::READ_BYTES_MAX;
-use crate::record::batch::{BatchHeader, checksum};
 use crate::record::layout::HEADER_BYTES;
 use crate::shard::event::{DiskFailure, Event};
 use crate::types::{Offset, TopicPartition};
@@ -46,7 +45,7 @@ async fn read_segment<E: Env>(
     let Some(file) = jobs.0.files.segment(dir, segment).await? else {
         return Err(damage("open", &path, "the file is missing"));
     };
-    let mut reader = SegmentReader::new(file, path.clone(), bytes, READ_BYTES_MAX);
+    let mut reader = SegmentReader::new(file, path, bytes, READ_BYTES_MAX);
     let (mut begin, mut end) = (0, 0);
     let mut expected = segment;
     loop {
@@ -68,9 +67,9 @@ async fn read_segment<E: Env>(
             reader.forget_before(begin);
         }
         reader.fill(begin, next).await?;
-        if !is_intact(&header, &reader.piece(end, next)) {
-            let reason = format!("the checksum of the batch at position {end} is wrong");
-            return Err(damage("read", &path, reason));
+        // A coordinator's state would carry a wrong bit on for ever.
+        if !reader.is_intact(end, &header) {
+            return Err(reader.bad_checksum(end));
         }
         end = next;
     }
@@ -78,11 +77,4 @@ async fn read_segment<E: Env>(
         tell(reader.piece(begin, end));
     }
     Ok(())
-}
-
-/// A coordinator's state would carry a wrong bit on for ever.
-fn is_intact(header: &BatchHeader, batch: &[u8]) -> bool {
-    batch
-        .split_first_chunk::<HEADER_BYTES>()
-        .is_some_and(|(head, records)| checksum(head, records) == header.crc)
 }

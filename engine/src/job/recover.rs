@@ -10,6 +10,7 @@ use super::files::log_path;
 use super::log_state::LogState;
 use super::seal::write_companions;
 use super::segment_scan::FoundSegment;
+use super::tail_check::Rest;
 use super::{Jobs, damage, failure};
 use crate::io::{Env, File};
 use crate::journal::replay::Redo;
@@ -24,7 +25,7 @@ use crate::partition::epochs::Epochs;
 use crate::partition::producer_snapshot;
 use crate::partition::producers::{ProducerEntry, Producers};
 use crate::shard::event::DiskFailure;
-use crate::types::{Offset, TimestampMs};
+use crate::types::{LeaderEpoch, Offset, TimestampMs};
 
 /// What the journal holds, in order, by the segment's base offset.
 pub type RedoBySegment = BTreeMap<Offset, Vec<Redo>>;
@@ -48,6 +49,10 @@ pub struct Input {
     pub rules: IndexRules,
     /// Offsets may be missing, as after compaction.
     pub gaps: bool,
+    /// No batch can have a higher leader epoch.
+    pub epoch_max: LeaderEpoch,
+    /// The log is of no use if any of it is missing: damage is a failure, and nothing is changed.
+    pub is_strict: bool,
 }
 
 /// A log that is complete up to its end.
@@ -59,6 +64,8 @@ pub struct RecoveredLog {
     pub active: OpenSegment,
     /// What follows from the batches.
     pub state: LogState,
+    /// Where the log ended at least, if its end is lost.
+    pub lost_end: Option<Offset>,
 }
 
 /// A segment with the producers at its end.
@@ -83,22 +90,43 @@ impl<E: Env> Jobs<E> {
         let bases: BTreeSet<Offset> =
             files.chain(input.redo.range(scan_from..).map(|(base, _)| *base)).collect();
         let mut looked: Vec<Looked<E::File>> = Vec::new();
-        for base in bases {
-            let before = looked.last().map(|looked| looked.segment.stop);
-            let segment = self.look(dir, &input, base, before, &mut state).await?;
+        for &base in &bases {
+            let next = bases.range(base + 1..).next().copied();
+            let before = looked.last_mut().map(|looked| &mut looked.segment);
+            let segment = self.look(dir, &input, (base, next), before, &mut state).await?;
             let Some(segment) = segment else { break };
             let snapshot = producer_snapshot::encode(&state.producers.snapshot());
             looked.push(Looked { segment, producers_at_end: Bytes::from(snapshot) });
         }
-        let Some(last) = looked.pop() else {
+        let Some(mut last) = looked.pop() else {
             let active = OpenSegment::new(state.next_offset, input.rules);
-            return Ok(RecoveredLog { sealed, active, state });
+            let is_lost = |point: &Offset| *point > state.next_offset && self.settings().is_flushed;
+            let lost_end = input.recovery_point.filter(is_lost);
+            if input.is_strict && lost_end.is_some() {
+                return Err(damage(
+                    "recover",
+                    &dir.path,
+                    "the log is gone: restore it from a copy",
+                ));
+            }
+            self.warn_lost_end(dir, state.next_offset, lost_end);
+            return Ok(RecoveredLog { sealed, active, state, lost_end });
         };
-        if self.settings().is_flushed {
-            last.segment.check_tail(input.recovery_point).await?;
+        let lost_end = match self.settings().is_flushed {
+            true => self.judge_end(&input, &mut last.segment, &mut state).await?,
+            false => None,
+        };
+        let ranges = looked.iter().map(|looked| &looked.segment).chain([&last.segment]);
+        if let Some((segment, range)) =
+            ranges.filter(|_| input.is_strict).find_map(|s| Some((s, s.damage.first()?)))
+        {
+            let reason = format!("{range}. Nothing was changed: restore the directory from a copy");
+            return Err(damage("recover", &segment.path, reason));
         }
         for Looked { mut segment, producers_at_end } in looked {
             self.settle(dir, &mut segment).await?;
+            let damage = std::mem::take(&mut segment.damage);
+            self.0.damages.note(dir, segment.base_offset, damage);
             let (file_bytes, max_timestamp) = (segment.end, segment.max_timestamp);
             sealed.push(SealedSegment {
                 base_offset: segment.base_offset,
@@ -110,8 +138,45 @@ impl<E: Env> Jobs<E> {
         }
         let mut segment = last.segment;
         self.settle(dir, &mut segment).await?;
+        let damage = std::mem::take(&mut segment.damage);
+        self.0.damages.note(dir, segment.base_offset, damage);
+        self.warn_lost_end(dir, segment.next_offset, lost_end);
         let active = self.active(segment).await?;
-        Ok(RecoveredLog { sealed, active, state })
+        Ok(RecoveredLog { sealed, active, state, lost_end })
+    }
+
+    /// Takes up what stands behind damage in the last segment. Returns where the log ended at least, if
+    /// its end is lost.
+    async fn judge_end(
+        &self,
+        input: &Input,
+        segment: &mut FoundSegment<E::File>,
+        state: &mut LogState,
+    ) -> Result<Option<Offset>, DiskFailure> {
+        let redo = input.redo.get(&segment.base_offset).map(Vec::as_slice).unwrap_or_default();
+        loop {
+            match segment.judge_rest(input.recovery_point).await? {
+                Rest::Torn => return Ok(None),
+                Rest::GoesOn(position, offset) => {
+                    segment.skip_to(position, offset);
+                    segment.complete_over_damage(redo, None, state).await?;
+                }
+                Rest::Lost(end) => {
+                    let (next_offset, valid) = (segment.next_offset, segment.end);
+                    segment.lose_rest(end);
+                    (segment.next_offset, segment.end) = (next_offset, valid);
+                    return Ok(Some(end));
+                }
+            }
+        }
+    }
+
+    fn warn_lost_end(&self, dir: &Dir, offset: Offset, lost_end: Option<Offset>) {
+        let Some(lost_end) = lost_end else { return };
+        let partition = dir.path.file_name().unwrap_or_default().to_string_lossy();
+        tracing::error!(%partition, directory = %dir.path.display(), offset, lost_end,
+            "the end of a log is lost, though it had been acknowledged up to lost_end: the partition takes \
+             no records until its directory is restored from a copy");
     }
 
     /// After a clean stop everything is as its index and its snapshot say.
@@ -130,11 +195,21 @@ impl<E: Env> Jobs<E> {
         let Some(sealed) = self.all_trusted(dir, input).await? else { return Ok(None) };
         let Some(segment) = self.as_left(dir, last, input.rules).await? else { return Ok(None) };
         let next_offset = segment.next_offset;
+        if input.recovery_point.is_some_and(|point| point > next_offset) {
+            return Ok(None);
+        }
         let Some(entries) = self.snapshot(dir, next_offset).await? else { return Ok(None) };
         let producers = self.producers(&entries);
-        let state = LogState { next_offset, producers, producers_from: next_offset, epochs };
+        let state = LogState {
+            next_offset,
+            producers,
+            producers_from: next_offset,
+            epochs,
+            epoch_max: input.epoch_max,
+            began: None,
+        };
         let active = self.active(segment).await?;
-        Ok(Some(RecoveredLog { sealed, active, state }))
+        Ok(Some(RecoveredLog { sealed, active, state, lost_end: None }))
     }
 
     async fn all_trusted(
@@ -195,22 +270,26 @@ impl<E: Env> Jobs<E> {
             .or(redone)
             .unwrap_or(input.first_offset);
         let epochs = input.epochs.clone().unwrap_or_default();
-        Ok((sealed, LogState { next_offset, producers, producers_from, epochs }))
+        let (epoch_max, began) = (input.epoch_max, None);
+        let state = LogState { next_offset, producers, producers_from, epochs, epoch_max, began };
+        Ok((sealed, state))
     }
 
-    /// Looks at one segment that follows on what was looked at before. None if the log ends before it.
+    /// Looks at one segment, of which the next one's begin is known, that follows on what was looked at
+    /// before. None if the log ends before it.
     async fn look(
         &self,
         dir: &Dir,
         input: &Input,
-        base: Offset,
-        before: Option<Stop>,
+        (base, next): (Offset, Option<Offset>),
+        before: Option<&mut FoundSegment<E::File>>,
         state: &mut LogState,
     ) -> Result<Option<FoundSegment<E::File>>, DiskFailure> {
         let path = log_path(dir, base);
         if base != state.next_offset {
             // Compaction may have taken the last batches of the segment before, but not torn it.
-            let is_whole = matches!(before, None | Some(Stop::CleanEnd | Stop::ZeroTail));
+            let stop = before.as_ref().map(|before| before.stop);
+            let is_whole = matches!(stop, None | Some(Stop::CleanEnd | Stop::ZeroTail));
             let is_file = input.segments.contains(&base);
             let is_gap = input.gaps && is_whole && is_file && base > state.next_offset;
             if !is_gap {
@@ -218,11 +297,11 @@ impl<E: Env> Jobs<E> {
                     self.warn_lost(dir, base, state.next_offset);
                     return Ok(None);
                 }
-                let reason = format!(
-                    "the segments before it end at offset {}: records are missing or damaged there",
-                    state.next_offset
-                );
-                return Err(damage("recover", &path, reason));
+                let Some(before) = before.filter(|_| base > state.next_offset) else {
+                    let reason = format!("the segments before it end at {}", state.next_offset);
+                    return Err(damage("recover", &path, reason));
+                };
+                before.lose_rest(base);
             }
             state.next_offset = base;
         }
@@ -232,15 +311,9 @@ impl<E: Env> Jobs<E> {
         };
         let mut found = FoundSegment::new(base, input.rules, input.gaps, path, file).await?;
         let items = input.redo.get(&base).map(Vec::as_slice).unwrap_or_default();
-        if let Some(missing) = found.complete(items, state).await? {
-            if self.settings().is_flushed {
-                let reason = format!(
-                    "the journal goes on at position {}, but the file is valid only up to {} (offset \
-                     {}, {:?}): records in between are lost or damaged",
-                    missing.position, found.end, found.next_offset, found.stop
-                );
-                return Err(damage("recover", &found.path, reason));
-            }
+        if self.settings().is_flushed {
+            found.complete_over_damage(items, next, state).await?;
+        } else if found.complete(items, state).await?.is_some() {
             self.warn_lost(dir, base, found.next_offset);
         }
         Ok(Some(found))

@@ -64,7 +64,8 @@ impl<F: File> FoundSegment<F> {
     /// anything had to be done.
     pub async fn repair<E: Env<File = F>>(&mut self, env: &E) -> Result<bool, DiskFailure> {
         let Some(file) = self.file.clone() else { return Ok(false) };
-        if self.patches.is_empty() && self.file_bytes == self.end {
+        let is_long = self.file_bytes != self.end && !self.keeps_rest;
+        if self.patches.is_empty() && !is_long {
             // What a killed process has written may not have been flushed.
             file.sync_data().await.map_err(|error| failure("flush", &self.path, error))?;
             return Ok(false);
@@ -73,7 +74,9 @@ impl<F: File> FoundSegment<F> {
             let written = write_patch(env, &file, &patch).await;
             written.map_err(|error| failure("write", &self.path, error))?;
         }
-        file.truncate(self.end).await.map_err(|error| failure("cut", &self.path, error))?;
+        if is_long {
+            file.truncate(self.end).await.map_err(|error| failure("cut", &self.path, error))?;
+        }
         file.sync_data().await.map_err(|error| failure("flush", &self.path, error))?;
         self.file_bytes = self.end;
         Ok(true)

@@ -43,6 +43,7 @@ pub(super) async fn retire<E: Env>(
             }
         }
         jobs.0.indexes.forget(&dir, segment.base_offset);
+        jobs.0.damages.forget(&dir, segment.base_offset);
         // Each before the next, so that a crash cannot leave an older one and take a newer one away.
         match jobs.env().sync_dir(&dir.path).await {
             Err(_) if dir.is_gone() => return Ok(()),
@@ -99,6 +100,7 @@ async fn put_aside<E: Env>(jobs: &Jobs<E>, end: &DirEnd) -> Result<Option<PathBu
     let dir = end.dir();
     jobs.0.files.forget_dir(dir);
     jobs.0.indexes.forget_dir(dir);
+    jobs.0.damages.forget_dir(dir);
     jobs.0.ahead.forget_dir(dir);
     let target = deleted_path(jobs, &dir.path);
     let mut renamed = found(jobs.env().rename(&dir.path, &target).await);

@@ -79,6 +79,9 @@ async fn search_segment<E: Env>(
         let end = at + header.size_bytes() as u64;
         if header.max_timestamp >= search.timestamp {
             reader.fill(at, end).await?;
+            if !reader.is_intact(at, &header) {
+                return Err(reader.bad_checksum(at));
+            }
             let batch = reader.piece(at, end);
             let found = search_batch(&header, &batch, search.timestamp);
             let found = found.map_err(|reason| {

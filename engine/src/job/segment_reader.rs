@@ -10,7 +10,7 @@ use crate::io::File;
 use crate::limits::{BATCH_BYTES_MAX, READ_BYTES_MAX};
 use crate::memory::{align_down, align_up};
 use crate::record::batch::BatchHeader;
-use crate::record::layout::HEADER_BYTES;
+use crate::record::layout::{ATTRIBUTES, HEADER_BYTES};
 use crate::shard::event::DiskFailure;
 
 /// Bytes of the file that were read.
@@ -165,10 +165,30 @@ impl<F: File> SegmentReader<F> {
         }
     }
 
+    /// Whether a batch that is at hand has the checksum that its header says.
+    pub fn is_intact(&self, position: u64, header: &BatchHeader) -> bool {
+        let end = position + header.size_bytes() as u64;
+        let parts = self.slices(position + ATTRIBUTES as u64, end);
+        parts.iter().fold(0, |crc, part| crc32c::crc32c_append(crc, part)) == header.crc
+    }
+
+    /// What is told of a batch whose checksum is another one.
+    pub fn bad_checksum(&self, position: u64) -> DiskFailure {
+        let reason = format!("the checksum of the batch at position {position} differs");
+        damage("read", &self.path, reason)
+    }
+
+    /// What is told where the content ends before a batch that should be in it.
+    pub fn absence(&self, end: u64, offset: i64) -> DiskFailure {
+        let reason = format!("offset {offset} is not in the content up to position {end}");
+        damage("read", &self.path, reason)
+    }
+
     /// What is told of a batch that does not follow on the one before.
     pub fn disorder(&self, position: u64, expected: i64, found: i64) -> DiskFailure {
-        let reason =
-            format!("the batch at position {position} has offset {found}, before {expected}");
+        let reason = format!(
+            "the batch at position {position} has offset {found} where {expected} should stand"
+        );
         damage("read", &self.path, reason)
     }
 }

@@ -9,6 +9,7 @@ use super::log_state::LogState;
 use super::{damage, failure};
 use crate::io::File;
 use crate::limits::{BATCH_BYTES_MAX, READ_BYTES_MAX};
+use crate::log::damage::DamagedRange;
 use crate::log::index::{IndexRules, SegmentIndex};
 use crate::log::scan::{ScanRules, ScannedBatch, SegmentScanner, Stop};
 use crate::memory::{align_down, align_up};
@@ -50,8 +51,12 @@ pub struct FoundSegment<F> {
     pub first_timestamp: Option<TimestampMs>,
     /// What is to be written to the file.
     pub patches: Vec<Patch>,
+    /// Places that cannot be read, with batches behind them.
+    pub damage: Vec<DamagedRange>,
+    /// Nothing of the file is cut off, whatever it is.
+    pub keeps_rest: bool,
     /// Offsets may be missing, as after compaction.
-    gaps: bool,
+    pub gaps: bool,
 }
 
 impl<F: File> FoundSegment<F> {
@@ -82,6 +87,8 @@ impl<F: File> FoundSegment<F> {
             max_timestamp: -1,
             first_timestamp: None,
             patches: Vec::new(),
+            damage: Vec::new(),
+            keeps_rest: false,
             gaps,
         })
     }

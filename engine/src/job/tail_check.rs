@@ -2,73 +2,49 @@
 //! acknowledged and cannot be reached any more.
 
 use super::bounds::UNFLUSHED_BYTES_MAX;
-use super::damage;
 use super::segment_scan::{FoundSegment, read_chunk};
 use crate::io::File;
 use crate::limits::BATCH_BYTES_MAX;
-use crate::log::scan::{Damage, DamageProbe, ScanRules, SegmentScanner, Stop};
+use crate::log::scan::{ScanRules, SegmentScanner, Stop};
 use crate::record::layout::PREFIX_BYTES;
 use crate::shard::event::DiskFailure;
 use crate::types::Offset;
 
+/// What the rest of the last segment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// Nothing, or a write that was cut short: nobody was told that it was complete.
+    Torn,
+    /// Damage, and behind it the log goes on at this position with this offset.
+    GoesOn(u64, Offset),
+    /// Damage, and nothing says where the log ended, but for that it reached this offset.
+    Lost(Offset),
+}
+
 impl<F: File> FoundSegment<F> {
-    /// Refuses to let the rest of the file go if records in it are known to have been flushed:
-    /// `recovery_point` is an offset before which everything was.
-    pub async fn check_tail(&self, recovery_point: Option<Offset>) -> Result<(), DiskFailure> {
-        let Some(file) = &self.file else { return Ok(()) };
-        if let Stop::BadOffset { expected, found } = self.stop
-            && found > expected
-        {
-            // The checksum does not cover the offset, and where a batch begins at the end of a sector a
-            // write that was cut short may leave zeros there, so a smaller offset, but no larger one.
-            let reason = format!(
-                "the batch at position {} has offset {found} where {expected} should stand",
-                self.end
-            );
-            return Err(damage("recover", &self.path, reason));
+    /// Judges what stands behind the valid end. `recovery_point` is an offset before which everything
+    /// was flushed.
+    pub async fn judge_rest(&self, recovery_point: Option<Offset>) -> Result<Rest, DiskFailure> {
+        let point = recovery_point.unwrap_or(Offset::MIN);
+        // The checksum does not cover the offset, and where a batch begins at the end of a sector a
+        // write that was cut short may leave zeros there, so a smaller offset, but no larger one.
+        let is_higher =
+            matches!(self.stop, Stop::BadOffset { expected, found } if found > expected);
+        let was_flushed = is_higher || point > self.next_offset;
+        match self.resync(self.file_bytes, Offset::MAX).await? {
+            Some((position, offset)) => {
+                let is_known = was_flushed
+                    || offset < point
+                    || self.reach(position, offset).await? - self.end > UNFLUSHED_BYTES_MAX;
+                Ok(if is_known { Rest::GoesOn(position, offset) } else { Rest::Torn })
+            }
+            None if was_flushed => Ok(Rest::Lost(point.max(self.next_offset + 1))),
+            None => Ok(Rest::Torn),
         }
-        let Some(begin) = self.first_of_rest(file).await? else { return Ok(()) };
-        let mut probe = DamageProbe::new(self.next_offset, begin, BATCH_BYTES_MAX);
-        let mut at = begin;
-        while at < self.file_bytes {
-            let chunk = read_chunk(file, &self.path, at, self.file_bytes).await?;
-            at += chunk.len() as u64;
-            if !probe.feed(&chunk) {
-                break;
-            }
-        }
-        let why = match probe.finish() {
-            Damage::Tail => return Ok(()),
-            Damage::Unclear if recovery_point.is_some_and(|point| point > self.next_offset) => {
-                format!("records up to {} had been flushed", recovery_point.unwrap_or_default())
-            }
-            Damage::Unclear => return Ok(()),
-            Damage::Middle { base_offset, .. }
-                if recovery_point.is_some_and(|point| base_offset < point) =>
-            {
-                format!("the records behind it, from offset {base_offset} on, had been flushed")
-            }
-            Damage::Middle { position, base_offset } => {
-                let reach = self.reach(file, position, base_offset).await?;
-                if reach - self.end <= UNFLUSHED_BYTES_MAX {
-                    return Ok(());
-                }
-                format!(
-                    "valid records from offset {base_offset} on reach {reach}: that is more \
-                    than one write"
-                )
-            }
-        };
-        let reason = format!(
-            "damaged at position {} (offset {}, {:?}), and {why}. The file is left as it is: restore \
-             the partition's directory from a copy, or cut the file there to lose what follows",
-            self.end, self.next_offset, self.stop
-        );
-        Err(damage("recover", &self.path, reason))
     }
 
     /// Where behind the valid end something else than zeros begins.
-    async fn first_of_rest(&self, file: &F) -> Result<Option<u64>, DiskFailure> {
+    pub async fn first_of_rest(&self, file: &F) -> Result<Option<u64>, DiskFailure> {
         if self.stop != Stop::ZeroTail {
             return Ok((self.end < self.file_bytes).then_some(self.end));
         }
@@ -86,12 +62,8 @@ impl<F: File> FoundSegment<F> {
     }
 
     /// How far batches are valid from one on.
-    async fn reach(
-        &self,
-        file: &F,
-        position: u64,
-        base_offset: Offset,
-    ) -> Result<u64, DiskFailure> {
+    async fn reach(&self, position: u64, base_offset: Offset) -> Result<u64, DiskFailure> {
+        let Some(file) = &self.file else { return Ok(position) };
         let mut scanner = SegmentScanner::new(ScanRules {
             first_offset: base_offset,
             position,

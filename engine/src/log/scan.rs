@@ -4,6 +4,8 @@
 //! looks at the bytes that follow, to tell a torn tail, which is cut off, from damage in the
 //! middle, after which records that were acknowledged may stand.
 
+use std::fmt;
+
 use crate::record::batch::{self, BatchHeader};
 use crate::record::codec::Codec;
 use crate::record::layout::{
@@ -61,6 +63,23 @@ pub enum Stop {
         /// Its own base offset.
         found: Offset,
     },
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CleanEnd => f.write_str("the end"),
+            Self::ZeroTail => f.write_str("zeros"),
+            Self::Torn => f.write_str("the file ends within a batch"),
+            Self::BadLength(length) => write!(f, "a batch length of {length}"),
+            Self::BadMagic(magic) => write!(f, "magic {magic}, only 2 is supported"),
+            Self::BadCrc => f.write_str("the checksum differs"),
+            Self::BadHeader => f.write_str("the batch header contradicts itself"),
+            Self::BadOffset { expected, found } => {
+                write!(f, "offset {found} where {expected} is next")
+            }
+        }
+    }
 }
 
 /// The result of a scan.

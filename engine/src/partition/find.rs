@@ -19,6 +19,15 @@ pub enum Found {
     End,
 }
 
+/// What every batch of a read agrees with, beside its checksum, which covers neither offset nor epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Expected {
+    /// Offsets may be missing between batches, as after compaction.
+    pub gaps: bool,
+    /// The leader epoch, where it is known.
+    pub epoch: Option<LeaderEpoch>,
+}
+
 /// A read from one segment file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ColdRead {
@@ -35,6 +44,8 @@ pub struct ColdRead {
     pub limit: Offset,
     /// Most bytes, but always one batch.
     pub bytes_max: usize,
+    /// What the batches must be like.
+    pub expected: Expected,
 }
 
 /// A search through one segment file for the first record that is not older than a time.
@@ -105,6 +116,9 @@ impl<W> Partition<W> {
         needs_one: bool,
         isolation: Isolation,
     ) -> Result<Found, ReadError> {
+        if self.lost_end.is_some_and(|lost| (self.offsets.end()..lost).contains(&offset)) {
+            return Err(ReadError::Damaged);
+        }
         if offset < self.offsets.start() || offset > self.offsets.end() {
             return Err(ReadError::OutOfRange {
                 log_start_offset: self.offsets.start(),
@@ -129,8 +143,8 @@ impl<W> Partition<W> {
                 from: Some(u64::from(open.index.offsets().lookup(offset).position)),
                 to: open.tail.start(),
                 offset,
-                limit,
                 bytes_max,
+                ..self.in_epoch(offset, limit)
             }),
         })
     }
@@ -143,9 +157,25 @@ impl<W> Partition<W> {
             from: None,
             to: sealed.bytes,
             offset,
-            limit,
             bytes_max,
+            ..self.in_epoch(offset, limit)
         })
+    }
+
+    /// A read of nothing yet that ends where the leader epoch of `offset` ends: its batches are
+    /// compared with that.
+    fn in_epoch(&self, offset: Offset, limit: Offset) -> ColdRead {
+        let epoch = self.epochs.epoch_of(offset);
+        let end = epoch.map_or(limit, |epoch| self.epochs.end_offset(epoch, limit).end_offset);
+        ColdRead {
+            segment: 0,
+            from: None,
+            to: 0,
+            offset,
+            limit: limit.min(end),
+            bytes_max: 0,
+            expected: Expected { gaps: self.config.cleanup_policy.compact, epoch },
+        }
     }
 
     /// Answers an offset query, or says what must be searched for it.

@@ -25,13 +25,13 @@ use producers::Producers;
 
 use crate::log::segment::{OpenSegment, SealedSegment};
 use crate::topic_config::TopicConfig;
-use crate::types::{LeaderEpoch, Nanos, TopicPartition};
+use crate::types::{LeaderEpoch, Nanos, Offset, TopicPartition};
 
 /// What recovery found on disk, complete up to its end: from it a partition goes on.
 #[derive(Debug)]
 pub struct Recovered {
     /// First offset of the log.
-    pub log_start_offset: crate::types::Offset,
+    pub log_start_offset: Offset,
     /// Closed segments, oldest first.
     pub sealed: Vec<SealedSegment>,
     /// The active segment.
@@ -40,6 +40,8 @@ pub struct Recovered {
     pub producers: Producers,
     /// Leader epochs.
     pub epochs: Epochs,
+    /// See [`Partition::lost_end`].
+    pub lost_end: Option<Offset>,
 }
 
 /// One partition of a topic. `W` names those who wait for its appends.
@@ -61,6 +63,9 @@ pub struct Partition<W> {
     pub producers: Producers,
     /// Leader epochs.
     pub epochs: Epochs,
+    /// Where the log ended at least when records at its end were lost to damage. Where it really ended
+    /// nobody knows, so nothing is appended and nothing cut until somebody has repaired it.
+    pub lost_end: Option<Offset>,
     /// Who waits for durability.
     pub acks: Acks<W>,
     /// When something was appended last.
@@ -86,7 +91,8 @@ impl<W> Partition<W> {
         leader_epoch: LeaderEpoch,
         recovered: Recovered,
     ) -> Self {
-        let Recovered { log_start_offset, sealed, active, producers, mut epochs } = recovered;
+        let Recovered { log_start_offset, sealed, active, producers, mut epochs, lost_end } =
+            recovered;
         let end = active.next_offset;
         epochs.assign(leader_epoch, end);
         let mut offsets = Offsets::new(log_start_offset.min(end), end);
@@ -100,6 +106,7 @@ impl<W> Partition<W> {
             offsets,
             producers,
             epochs,
+            lost_end,
             acks: Acks::default(),
             last_append: Nanos::default(),
             is_committing: false,

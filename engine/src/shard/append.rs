@@ -63,6 +63,9 @@ impl Shard {
             Some(Slot::Failed) => return Some(Err(AppendError::Storage)),
             Some(Slot::Opening(_)) | None => return Some(Err(AppendError::NotLeader)),
         };
+        if partition.lost_end.is_some() {
+            return Some(Err(AppendError::Storage));
+        }
         let rules = produce_rules(&partition.config, self.settings.is_deep, append.zstd_allowed);
         let before = partition.memory_bytes();
         let admitted = match partition.append(&self.pool, now, records, &rules) {

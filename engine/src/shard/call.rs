@@ -224,6 +224,9 @@ pub enum ReadError {
     /// The disk failed, or what is on it is damaged.
     #[error("the log directory failed")]
     Storage,
+    /// The records are damaged on the disk; others of the partition can be read.
+    #[error("the records are damaged on the disk")]
+    Damaged,
     /// The policy of the topic does not allow it.
     #[error("the topic's cleanup.policy does not allow it")]
     Policy,

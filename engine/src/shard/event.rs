@@ -14,6 +14,7 @@ use crate::memory::Piece;
 use crate::metadata::Image;
 use crate::partition::Recovered;
 use crate::partition::commit::{Seal, SegmentWrite};
+use crate::partition::epochs::Epochs;
 use crate::partition::find::{ColdRead, ColdSearch};
 use crate::shard::call::FoundOffset;
 use crate::topic_config::TopicConfig;
@@ -78,6 +79,8 @@ pub enum Event {
     Published(u64),
     /// A removed partition's directory has another name, or could not be renamed.
     Removed(Result<(), DiskFailure>),
+    /// A scrub has read every closed segment.
+    Scrubbed(Scrubbed),
     /// A job with nothing to tell but its failure failed.
     JobFailed(DiskFailure),
     /// A disk was found full, on this shard or another.
@@ -98,6 +101,8 @@ pub struct DiskFailure {
     pub reason: String,
     /// Whether the disk is full: reads and deletions go on.
     pub is_full: bool,
+    /// Whether the operation went well, but what stands on the disk cannot be right.
+    pub is_damage: bool,
 }
 
 /// A finished write to a segment file.
@@ -227,11 +232,46 @@ pub enum Job {
         /// Content of `leader-epoch-checkpoint`.
         text: Bytes,
     },
+    /// Check closed segments, slowly.
+    Scrub {
+        /// Which.
+        logs: Vec<ScrubLog>,
+        /// No faster than this.
+        bytes_per_second: u64,
+    },
     /// Write the log start offsets that are not those of first segments.
     WriteLogStarts {
         /// All that the shard knows of.
         entries: BTreeMap<TopicPartition, Offset>,
     },
+}
+
+/// A partition whose closed segments are to be checked.
+#[derive(Debug)]
+pub struct ScrubLog {
+    /// Its directory.
+    pub dir: Arc<Path>,
+    /// Its closed segments.
+    pub segments: Vec<SealedSegment>,
+    /// Its leader epochs.
+    pub epochs: Epochs,
+    /// Offsets may be missing between batches.
+    pub gaps: bool,
+}
+
+/// What a scrub has read, and what it found beside damaged ranges.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Scrubbed {
+    /// Segments read.
+    pub segments: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Indexes that did not agree with their segments.
+    pub indexes: u64,
+    /// Producer snapshots that are damaged.
+    pub snapshots: u64,
+    /// Segments that could not be read.
+    pub failures: u64,
 }
 
 /// The write that makes a turn's appends durable.

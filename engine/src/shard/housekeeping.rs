@@ -68,7 +68,9 @@ impl Shard {
         let own = [self.deadlines.idle_check, self.deadlines.retention_check];
         let stalled = self.deadlines.stalled.values().min().copied();
         let own = own.into_iter().chain([stalled]).flatten().min().unwrap_or(Nanos::NEVER);
-        own.min(self.watches.next_deadline()).min(self.next_group_deadline())
+        own.min(self.scrubbing.next())
+            .min(self.watches.next_deadline())
+            .min(self.next_group_deadline())
     }
 
     /// After each turn: makes sure that what the turn left behind is looked at in time.
@@ -81,6 +83,7 @@ impl Shard {
             let interval = self.settings.retention_check_ms;
             self.deadlines.retention_check = Some(now.now.plus_ms(interval));
         }
+        self.schedule_scrub(now);
     }
 
     pub(super) fn on_tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
@@ -101,6 +104,7 @@ impl Shard {
                 self.retire_segments(now, id, effects);
             }
         }
+        self.scrub_if_due(now, effects);
         let due = self.deadlines.stalled.iter().filter(|(_, at)| **at <= now.now);
         for id in due.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.deadlines.stall(now.now, id);
@@ -144,7 +148,9 @@ impl Shard {
     pub fn seal_all(&mut self, effects: &mut Vec<Effect>) {
         for slot in self.partitions.values_mut() {
             let Slot::Open(partition) = slot else { continue };
-            if !self.is_offline && partition.unwritten_bytes() == 0 {
+            // A file with damage behind what is known stays as it is.
+            let is_known = partition.lost_end.is_none();
+            if !self.is_offline && is_known && partition.unwritten_bytes() == 0 {
                 let (dir, seal) = (partition.dir.clone(), partition.seal_active());
                 effects.push(Effect::Run(Job::Seal { dir, seal }));
             }
@@ -175,7 +181,8 @@ impl Shard {
     pub fn ends(&self) -> Vec<NamedOffset> {
         let open = self.partitions.keys().filter_map(|id| {
             let partition = self.partition(*id)?;
-            Some((Arc::clone(&partition.topic), *id, partition.offsets.end()))
+            let end = partition.lost_end.unwrap_or(partition.offsets.end());
+            Some((Arc::clone(&partition.topic), *id, end))
         });
         open.collect()
     }

@@ -17,6 +17,7 @@ pub mod pending;
 pub mod query;
 pub mod read;
 pub mod reconcile;
+pub mod scrub;
 pub mod stages;
 pub mod stats;
 pub mod watch;
@@ -32,6 +33,7 @@ use event::{DiskFailure, Effect, Event};
 use group_host::GroupHost;
 use housekeeping::Deadlines;
 use pending::{PendingAppends, PendingQueries, PendingReads};
+use scrub::{ScrubSettings, Scrubbing};
 use stages::Stages;
 use watch::Watches;
 
@@ -70,6 +72,8 @@ pub struct ShardSettings {
     pub group: GroupConfig,
     /// `log.retention.check.interval.ms`.
     pub retention_check_ms: u64,
+    /// When and how fast closed segments are checked.
+    pub scrub: ScrubSettings,
 }
 
 /// Who waits for an append to be durable.
@@ -127,6 +131,7 @@ pub struct Shard {
     groups: BTreeMap<i32, GroupHost>,
     controller: Option<ControllerHost>,
     deadlines: Deadlines,
+    scrubbing: Scrubbing,
     tail_bytes: usize,
     is_offline: bool,
     is_closing: bool,
@@ -197,6 +202,7 @@ impl Shard {
             groups: BTreeMap::new(),
             controller: None,
             deadlines: Deadlines::default(),
+            scrubbing: Scrubbing::default(),
             tail_bytes: 0,
             is_offline: false,
             is_closing: false,
@@ -244,6 +250,7 @@ impl Shard {
             }
             Event::Published(id) => self.on_published(id, effects),
             Event::Removed(result) => self.on_removed(result, effects),
+            Event::Scrubbed(done) => self.on_scrubbed(now, done),
             Event::JobFailed(failure) => self.on_failure(&failure, effects),
             Event::DiskFull => self.deadlines.check_retention(now.now),
             Event::Tick => self.on_tick(now, effects),

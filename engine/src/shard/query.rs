@@ -61,10 +61,7 @@ impl Shard {
     ) {
         let found = match result {
             Ok(found) => Ok(found.unwrap_or(NOT_FOUND)),
-            Err(failure) => {
-                tracing::error!(%failure, "a search in a segment file failed");
-                Err(ReadError::Storage)
-            }
+            Err(failure) => Err(super::read::read_failed(&failure)),
         };
         if let Some((reply, (), found)) = self.queries.done(query, slot, found) {
             effects.push(Effect::Answer(reply, Answer::Offsets(found)));

@@ -91,10 +91,7 @@ impl Shard {
                 part.records = records;
                 Ok(part)
             }),
-            Err(failure) => {
-                tracing::error!(%failure, "a read from a segment file failed");
-                Some(Err(ReadError::Storage))
-            }
+            Err(failure) => Some(Err(read_failed(&failure))),
         };
         let Some(part) = part else { return };
         if let Some((reply, _, parts)) = self.reads.done(read, slot, part) {
@@ -133,4 +130,14 @@ impl Shard {
         let moved = self.watches.moved(id, |isolation| partition.visible_end(isolation));
         effects.extend(moved.into_iter().map(|reply| Effect::Answer(reply, Answer::Watched)));
     }
+}
+
+/// What a reader is told of a failure. Damage was told in the log when it was found.
+pub(super) fn read_failed(failure: &DiskFailure) -> ReadError {
+    if failure.is_damage {
+        tracing::debug!(%failure, "a read met damage");
+        return ReadError::Damaged;
+    }
+    tracing::error!(%failure, "a read from a segment file failed");
+    ReadError::Storage
 }

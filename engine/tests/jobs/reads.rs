@@ -9,7 +9,7 @@ use bytes::Bytes;
 use millrace_engine::io::Env;
 use millrace_engine::io::sim::{Fault, OpKind, Rule, Sim, SimEnv};
 use millrace_engine::job::Jobs;
-use millrace_engine::partition::find::{ColdRead, ColdSearch, OffsetFound};
+use millrace_engine::partition::find::{ColdRead, ColdSearch, Expected, OffsetFound};
 use millrace_engine::record::batch::BatchHeader;
 use millrace_engine::shard::call::{FoundOffset, Isolation, OffsetWish};
 use millrace_engine::shard::event::{Event, Job};
@@ -89,6 +89,7 @@ fn reads_give_whole_batches_from_any_offset() {
                     offset,
                     limit,
                     bytes_max: 1 << (env.random() % 22),
+                    expected: Expected::default(),
                 };
                 let job = Job::Read { read: 7, slot: 3, dir: partition_dir(), plan };
                 match run(&mini.jobs, job).await.pop() {
@@ -178,8 +179,16 @@ fn damage_is_an_error_and_not_a_wrong_answer() {
                 offset: model.borrow().batches[2].0,
                 limit: Offset::MAX,
                 bytes_max: 100,
+                expected: Expected::default(),
             };
             let jobs = Jobs::new(env.clone(), settings(false));
+            let job = Job::Read { read: 1, slot: 0, dir: Arc::clone(&dir), plan };
+            let done = run(&jobs, job).await.pop();
+            let Some(Event::ReadDone { result: Ok(records), .. }) = done else {
+                panic!("{at} {with:?}: {done:?}")
+            };
+            assert!(records.concat() == model.borrow().batches[2].2, "what is behind it is served");
+            let plan = ColdRead { offset: model.borrow().batches[1].0, ..plan };
             let job = Job::Read { read: 1, slot: 0, dir: Arc::clone(&dir), plan };
             let done = run(&jobs, job).await.pop();
             let is_refused = matches!(done, Some(Event::ReadDone { result: Err(_), .. }));
@@ -205,6 +214,7 @@ fn a_disk_that_fails_is_told() {
         offset: 0,
         limit: Offset::MAX,
         bytes_max: 100,
+        expected: Expected::default(),
     };
     let jobs = mini.jobs.clone();
     let job = Job::Read { read: 1, slot: 0, dir: partition_dir(), plan };

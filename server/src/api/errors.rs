@@ -71,6 +71,9 @@ impl From<&ReadError> for ErrorCode {
             ReadError::FencedEpoch => Self::FencedLeaderEpoch,
             ReadError::UnknownEpoch => Self::UnknownLeaderEpoch,
             ReadError::Storage => Self::KafkaStorageError,
+            // Kafka's answer where it finds a batch malformed: its consumer tells the application, with
+            // the offset, where a storage error is tried again for ever.
+            ReadError::Damaged => Self::CorruptMessage,
             ReadError::Policy => Self::PolicyViolation,
         }
     }

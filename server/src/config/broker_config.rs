@@ -180,6 +180,10 @@ pub struct MillraceConfig {
     pub durability: Durability,
     /// How far produced batches are checked.
     pub validation: RecordValidation,
+    /// From one check of closed segments to the next; 0 for never.
+    pub scrub_interval_ms: u64,
+    /// How much a shard reads in a second for it.
+    pub scrub_bytes_per_second: u64,
 }
 
 /// As many shards as `millrace.shards` allows.
@@ -438,6 +442,8 @@ fn millrace(
             Some("headers") => RecordValidation::Headers,
             _ => RecordValidation::Deep,
         },
+        scrub_interval_ms: s.count("millrace.scrub.interval.ms"),
+        scrub_bytes_per_second: s.count("millrace.scrub.bytes.per.second"),
     })
 }
 

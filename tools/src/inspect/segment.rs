@@ -8,7 +8,7 @@ use millrace_engine::types::Offset;
 
 use super::Detail;
 use super::records;
-use crate::segment::{Behind, SegmentReader, describe};
+use crate::segment::{Behind, SegmentReader};
 
 /// Prints a `.log` file.
 pub(super) fn print(
@@ -30,7 +30,7 @@ pub(super) fn print(
     if end.stop == Stop::CleanEnd {
         return Ok(());
     }
-    let why = describe(end.stop);
+    let why = end.stop.to_string();
     match reader.behind(&end, None)? {
         Behind::Nothing => Ok(()),
         Behind::Zeros(bytes) => writeln!(out, "  {bytes} zeros behind that"),

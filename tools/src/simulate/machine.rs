@@ -18,6 +18,7 @@ use millrace_engine::metadata::bootstrap::FEATURES_SUPPORTED;
 use millrace_engine::metadata::configs::ConfigMap;
 use millrace_engine::metadata::controller::{BrokerRules, ControllerSettings};
 use millrace_engine::metadata::record::Endpoint;
+use millrace_engine::shard::scrub::ScrubSettings;
 use millrace_engine::topic_config::TopicConfig;
 use millrace_engine::types::{Nanos, ShardId};
 
@@ -66,6 +67,7 @@ fn settings(setup: Setup) -> EngineSettings {
         topic_defaults: Arc::new(topic_defaults.clone()),
         group: GroupConfig::default(),
         retention_check_ms: 300_000,
+        scrub: ScrubSettings { interval_ms: 60_000, bytes_per_second: 1 << 20 },
         producer_expiration_ms: 86_400_000,
         controller: ControllerSettings {
             node_id: NODE,

@@ -1,6 +1,5 @@
 //! Checks a whole log directory and says what is good and what is not.
 
-mod indexes;
 mod partition;
 mod report;
 

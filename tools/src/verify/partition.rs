@@ -5,6 +5,7 @@ use std::io;
 
 use millrace_engine::journal::replay::Redo;
 use millrace_engine::log::files::{FileKind, LogFile, METADATA_TOPIC};
+use millrace_engine::log::index_check::IndexCheck;
 use millrace_engine::log::scan::{ScannedBatch, Stop};
 use millrace_engine::metadata::image::Image;
 use millrace_engine::partition::epochs::{self, EpochStart, Epochs};
@@ -12,11 +13,10 @@ use millrace_engine::partition::producer_snapshot;
 use millrace_engine::record::records::{Records, plain_records};
 use millrace_engine::types::Offset;
 
-use super::indexes::IndexCheck;
 use super::report::Report;
 use crate::directory::PartitionFiles;
 use crate::metadata::may_have_gaps;
-use crate::segment::{Behind, SegmentEnd, SegmentReader, describe, segments};
+use crate::segment::{Behind, SegmentEnd, SegmentReader, segments};
 
 /// Largest output of one compressed batch. Bytes.
 const PLAIN_BYTES_MAX: u64 = 1024 * 1024 * 1024;
@@ -183,7 +183,7 @@ fn check_tail(
     if stop == Stop::CleanEnd {
         return Ok(());
     }
-    let why = describe(stop);
+    let why = stop.to_string();
     match reader.behind(&segment.end, context.recovery_point)? {
         Behind::Nothing => Ok(()),
         Behind::Records(at, offset) => {

@@ -17,6 +17,10 @@ definitions! {
         "How far produced batches are checked: `headers` stops at batch header and checksum, `deep` decompresses and reads every record, as Kafka does.";
     "millrace.admin.listener" String "127.0.0.1:9644" [Any] Low supported
         "Where the admin port listens, `host:port`: metrics, health and stage times over HTTP, without authentication. Empty opens none; if the default is taken, the broker goes on without, and if an address that is set is taken, it does not start.";
+    "millrace.scrub.interval.ms" Long "86400000" [AtLeast(0)] Low supported
+        "How long after the start, and after the end of the last pass, every closed segment is read again and its checksums, indexes and snapshots are checked; 0 turns it off.";
+    "millrace.scrub.bytes.per.second" Long "4194304" [AtLeast(65_536)] Low supported
+        "How many bytes each shard reads in a second while it checks closed segments.";
     "millrace.allow.plaintext.non.loopback" Boolean null [Any] High supported
         "Whether listeners without encryption and authentication may be reachable from other machines: `true` allows it silently, `false` refuses to start, and unset allows what `listeners` says with a loud warning.";
 }

@@ -1,8 +1,8 @@
 //! Compares the index files of a segment with its batches, while these are read.
 
-use millrace_engine::log::index::{OffsetIndex, TimeIndex};
-use millrace_engine::log::scan::ScannedBatch;
-use millrace_engine::types::{Offset, TimestampMs};
+use super::index::{OffsetIndex, TimeIndex};
+use super::scan::ScannedBatch;
+use crate::types::{Offset, TimestampMs};
 
 /// A comparison under way; both files are at hand, or missing.
 pub struct IndexCheck<'a> {
@@ -13,10 +13,13 @@ pub struct IndexCheck<'a> {
     next_time_entry: usize,
     /// Largest timestamp so far.
     largest: TimestampMs,
+    is_exact: bool,
     problem: Option<String>,
 }
 
 impl<'a> IndexCheck<'a> {
+    /// A comparison of the segment that begins at `base_offset`.
+    #[must_use]
     pub fn new(base_offset: Offset, offsets: Option<&'a [u8]>, times: Option<&'a [u8]>) -> Self {
         Self {
             base_offset,
@@ -25,6 +28,7 @@ impl<'a> IndexCheck<'a> {
             next_offset_entry: 0,
             next_time_entry: 0,
             largest: -1,
+            is_exact: false,
             problem: None,
         }
     }
@@ -33,8 +37,8 @@ impl<'a> IndexCheck<'a> {
     pub fn batch(&mut self, batch: &ScannedBatch<'_>) {
         if self.problem.is_none() {
             self.offset_entries(batch);
-            self.time_entries(batch.header.last_offset());
             self.largest = self.largest.max(batch.header.max_timestamp);
+            self.time_entries(batch.header.last_offset());
         }
     }
 
@@ -60,18 +64,20 @@ impl<'a> IndexCheck<'a> {
         }
     }
 
-    /// Up to an entry's offset no timestamp is larger than its own. Called before a batch that ends with
-    /// `last_offset` counts.
+    /// An entry says the largest timestamp so far, and where it stands.
     fn time_entries(&mut self, last_offset: Offset) {
         let Some(bytes) = self.times else { return };
         let index = TimeIndex::new(self.base_offset, bytes);
         while let Some(entry) = index.entry(self.next_time_entry) {
-            if entry.offset >= last_offset {
+            if entry.offset > last_offset {
                 return;
             }
-            if self.largest > entry.timestamp {
+            // Kafka may name any record of the batch.
+            let is_elsewhere = self.is_exact && entry.offset != last_offset;
+            if self.largest != entry.timestamp || is_elsewhere {
                 self.problem = Some(format!(
-                    ".timeindex entry {} says that up to offset {} no timestamp is above {}; there is {}",
+                    ".timeindex entry {} says that up to offset {} no timestamp is above {}; in the batch \
+                     that ends with offset {last_offset} there is {}",
                     self.next_time_entry, entry.offset, entry.timestamp, self.largest
                 ));
                 return;
@@ -80,9 +86,25 @@ impl<'a> IndexCheck<'a> {
         }
     }
 
+    /// Entries stand where this broker puts them, and the last one tells the largest timestamp.
+    #[must_use]
+    pub fn exact(mut self) -> Self {
+        self.is_exact = true;
+        self
+    }
+
+    /// What is wrong with the newest entry of a segment that is closed.
+    fn last_time(&self) -> Option<String> {
+        let last = self.times.map(|bytes| TimeIndex::new(self.base_offset, bytes).last());
+        let told = last?.map_or(-1, |last| last.timestamp);
+        (self.is_exact && told != self.largest).then(|| {
+            format!(".timeindex ends with timestamp {told}; the largest is {}", self.largest)
+        })
+    }
+
     /// What is wrong, given where the segment ends.
-    pub fn finish(mut self, bytes: u64, next_offset: Offset) -> Option<String> {
-        self.time_entries(Offset::MAX);
+    #[must_use]
+    pub fn finish(self, bytes: u64, next_offset: Offset) -> Option<String> {
         let offsets = self
             .offsets
             .and_then(|file| OffsetIndex::load(self.base_offset, file, bytes).err())
@@ -92,6 +114,6 @@ impl<'a> IndexCheck<'a> {
             .and_then(|file| TimeIndex::load(self.base_offset, file, next_offset).err())
             .map(|error| format!(".timeindex: {error}"));
         // The files' own faults explain what was found on the way.
-        offsets.or(times).or(self.problem)
+        offsets.or(times).or_else(|| self.problem.clone()).or_else(|| self.last_time())
     }
 }

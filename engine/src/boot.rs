@@ -59,6 +59,8 @@ pub struct EngineSettings {
     pub producer_expiration_ms: i64,
     /// `log.retention.check.interval.ms`.
     pub retention_check_ms: u64,
+    /// `log.flush.offset.checkpoint.interval.ms`.
+    pub checkpoint_interval_ms: u64,
     /// When and how fast closed segments are checked.
     pub scrub: ScrubSettings,
     /// The controller's settings.
@@ -173,6 +175,7 @@ impl EngineSettings {
             topic_defaults: Arc::clone(&self.topic_defaults),
             group: self.group.clone(),
             retention_check_ms: self.retention_check_ms,
+            checkpoint_interval_ms: self.checkpoint_interval_ms,
             scrub: self.scrub,
         }
     }

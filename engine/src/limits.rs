@@ -32,6 +32,9 @@ pub const DIRECT_APPEND_BYTES: u64 = 1024 * 1024;
 /// segment. Bytes.
 pub const FLUSH_BYTES: u64 = 4 * 1024 * 1024;
 
+/// Recovery points of a shard are not written more often than this. Milliseconds.
+pub const CHECKPOINTS_APART_MS: u64 = 1_000;
+
 /// Tails that hold nothing new for so long are written to their segments and let go. Milliseconds.
 pub const IDLE_MS: u64 = 5_000;
 

@@ -50,6 +50,7 @@ fn settings(log_dir: &Path, shards: ShardId) -> EngineSettings {
         topic_defaults: Arc::new(TopicConfig::default()),
         group: GroupConfig::default(),
         retention_check_ms: 300_000,
+        checkpoint_interval_ms: 60_000,
         scrub: ScrubSettings { interval_ms: 0, bytes_per_second: 1 << 20 },
         producer_expiration_ms: 86_400_000,
         controller: ControllerSettings {

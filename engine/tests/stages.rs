@@ -62,6 +62,7 @@ impl ByHand {
             topic_defaults: Arc::new(TopicConfig::default()),
             group: GroupConfig::default(),
             retention_check_ms: 300_000,
+            checkpoint_interval_ms: 60_000,
             scrub: ScrubSettings { interval_ms: 0, bytes_per_second: 1 << 20 },
         };
         // After a clean stop the journal may grow at once.

@@ -339,6 +339,7 @@ fn engine_settings(config: &BrokerConfig, addresses: &Addresses) -> EngineSettin
         group: group_config(config),
         producer_expiration_ms: i64::try_from(config.producer_id_expiration_ms).unwrap_or(i64::MAX),
         retention_check_ms: config.retention_check_interval_ms,
+        checkpoint_interval_ms: config.checkpoint_interval_ms,
         scrub: ScrubSettings {
             interval_ms: millrace.scrub_interval_ms,
             bytes_per_second: millrace.scrub_bytes_per_second,

@@ -5,14 +5,16 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use millrace_engine::job::checkpoints::{RECOVERY_POINTS_BY_ID, is_offsets_name};
 use millrace_engine::job::journal_file::parse_journal_name;
 use millrace_engine::log::checkpoint::{
-    CLEAN_SHUTDOWN, META_PROPERTIES, PARTITION_METADATA, RECOVERY_POINTS, parse_offsets,
-    parse_partition_metadata,
+    CLEAN_SHUTDOWN, META_PROPERTIES, PARTITION_METADATA, PartitionOffset, RECOVERY_POINTS,
+    parse_offsets, parse_partition_metadata,
 };
 use millrace_engine::log::files::{
     DirectoryUse, FileKind, FileState, LogFile, METADATA_TOPIC, PartitionDirectory,
 };
+use millrace_engine::shard::event::OffsetsFile;
 use millrace_engine::types::{Offset, TopicId, TopicPartition};
 
 /// Names that a log directory has, and what they are.
@@ -147,12 +149,48 @@ impl LogDirectory {
         Ok(dir)
     }
 
-    /// Offsets below which everything was flushed at the last clean stop, by topic and partition.
+    /// Offsets below which everything is known to have been flushed: the largest of those that stand in
+    /// this broker's files; where it has none, what Kafka's file says.
     #[must_use]
-    pub fn recovery_points(&self) -> BTreeMap<(String, i32), Offset> {
-        let text = fs::read_to_string(self.path.join(RECOVERY_POINTS)).unwrap_or_default();
-        let points = parse_offsets(&text).unwrap_or_default();
-        points.into_iter().map(|point| ((point.topic, point.partition), point.offset)).collect()
+    pub fn recovery_points(&self) -> RecoveryPoints {
+        let ours: Vec<_> = self.files.iter().map(String::as_str).filter(is_points).collect();
+        let is_by_id = !ours.is_empty();
+        let mut points = BTreeMap::new();
+        for name in if is_by_id { ours } else { vec![RECOVERY_POINTS] } {
+            let text = fs::read_to_string(self.path.join(name)).unwrap_or_default();
+            for PartitionOffset { topic, partition, offset } in
+                parse_offsets(&text).unwrap_or_default()
+            {
+                let known = points.entry((topic, partition)).or_insert(offset);
+                *known = offset.max(*known);
+            }
+        }
+        RecoveryPoints { is_by_id, points }
+    }
+}
+
+/// Whether this is the name of one of this broker's files of recovery points.
+#[must_use]
+pub fn is_points(name: &&str) -> bool {
+    *name == RECOVERY_POINTS_BY_ID || is_offsets_name(OffsetsFile::RecoveryPoints, name)
+}
+
+/// Recovery points, by topic id or name.
+#[derive(Debug, Default)]
+pub struct RecoveryPoints {
+    is_by_id: bool,
+    points: BTreeMap<(String, i32), Offset>,
+}
+
+impl RecoveryPoints {
+    /// That of a partition.
+    #[must_use]
+    pub fn of(&self, files: &PartitionFiles) -> Option<Offset> {
+        let topic = match self.is_by_id {
+            true => files.id()?.topic_id.to_string(),
+            false => files.topic.clone(),
+        };
+        self.points.get(&(topic, files.partition)).copied()
     }
 }
 

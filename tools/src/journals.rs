@@ -1,12 +1,12 @@
 //! What the journal files of a log directory hold.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use millrace_engine::journal::format::{FormatError, read_superblock};
+use millrace_engine::job::journal_file::parse_journal_name;
+use millrace_engine::journal::format::FormatError;
 use millrace_engine::journal::replay::{FileContent, Redo, RedoByPartition, merge, read_file};
-use millrace_engine::limits::BLOCK_BYTES;
 use millrace_engine::types::TopicPartition;
 
 /// One journal file.
@@ -33,6 +33,8 @@ pub enum Content {
         file_sequence: u64,
         /// Runs of bytes for segments, in the order written.
         redo: Vec<(TopicPartition, Redo)>,
+        /// Positions of entries that are damaged.
+        damaged: Vec<u64>,
     },
 }
 
@@ -44,7 +46,8 @@ pub fn read(paths: &[PathBuf]) -> Vec<JournalFile> {
         .map(|path| match fs::read(path) {
             Ok(bytes) => {
                 let length = bytes.len() as u64;
-                JournalFile { path: path.clone(), bytes: length, content: content(bytes.into()) }
+                let content = content(path, &bytes.into());
+                JournalFile { path: path.clone(), bytes: length, content }
             }
             Err(error) => {
                 JournalFile { path: path.clone(), bytes: 0, content: Err(error.to_string()) }
@@ -53,24 +56,26 @@ pub fn read(paths: &[PathBuf]) -> Vec<JournalFile> {
         .collect()
 }
 
-fn content(bytes: Bytes) -> Result<Content, String> {
-    let superblock = match read_superblock(bytes.get(..BLOCK_BYTES).unwrap_or_default()) {
-        Ok(superblock) => superblock,
+fn content(path: &Path, bytes: &Bytes) -> Result<Content, String> {
+    let FileContent { file_sequence, redo, damaged } = match read_file(bytes) {
+        Ok(content) => content,
         Err(FormatError::NoSuperblock) => return Ok(Content::Empty),
         Err(error @ FormatError::Newer { .. }) => return Err(error.to_string()),
     };
-    let FileContent { file_sequence, redo } =
-        read_file(&bytes).map_err(|error| error.to_string())?;
-    Ok(Content::Begun { shard: superblock.shard, file_sequence, redo })
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (shard, _) = parse_journal_name(&name).ok_or("it has not the name of a journal file")?;
+    Ok(Content::Begun { shard, file_sequence, redo, damaged })
 }
 
 /// All redo of these files, by partition, in the order in which it is laid over segments.
 #[must_use]
 pub fn redo(files: &[JournalFile]) -> RedoByPartition {
     let contents = files.iter().filter_map(|file| match &file.content {
-        Ok(Content::Begun { file_sequence, redo, .. }) => {
-            Some(FileContent { file_sequence: *file_sequence, redo: redo.clone() })
-        }
+        Ok(Content::Begun { file_sequence, redo, .. }) => Some(FileContent {
+            file_sequence: *file_sequence,
+            redo: redo.clone(),
+            damaged: Vec::new(),
+        }),
         _ => None,
     });
     merge(contents.collect()).0

@@ -10,8 +10,8 @@ use super::{EngineSettings, Identity};
 use crate::io::{DirEntry, Env};
 use crate::job::DirectIo;
 use crate::job::checkpoints::{
-    OffsetsById, OffsetsByName, RECOVERY_POINTS_BY_ID, format_offsets_by_id, log_starts_name,
-    read_by_id, read_by_name, read_log_starts,
+    OffsetsById, OffsetsByName, RECOVERY_POINTS_BY_ID, format_offsets_by_id, offsets_name,
+    read_by_name, read_offsets,
 };
 use crate::job::journal_file::{parse_journal_name, read_journal};
 use crate::journal::format::FormatError;
@@ -22,7 +22,7 @@ use crate::log::checkpoint::{LOG_START_OFFSETS, MetaProperties};
 use crate::metadata::placement::shard_of;
 use crate::metadata::{Image, bootstrap};
 use crate::shard::Inheritance;
-use crate::shard::event::DiskFailure;
+use crate::shard::event::{DiskFailure, OffsetsFile};
 use crate::types::{NodeId, ShardId, TopicPartition, Uuid};
 
 /// Largest small file that is read at the start. Bytes.
@@ -129,8 +129,8 @@ pub(super) async fn inherit<E: Env>(
     }
     remove_leftovers(env, &entries);
     let dir = &settings.log_dir;
-    let log_starts = read_log_starts(env, dir).await?;
-    let recovery_points = read_by_id(env, dir, RECOVERY_POINTS_BY_ID).await?;
+    let log_starts = read_offsets(env, dir, OffsetsFile::LogStarts).await?;
+    let recovery_points = read_offsets(env, dir, OffsetsFile::RecoveryPoints).await?;
     let named = [
         read_by_name(env, dir, LOG_START_OFFSETS).await?.filter(|_| log_starts.is_none()),
         read_by_name(env, dir, RECOVERY_POINTS).await?.filter(|_| recovery_points.is_none()),
@@ -172,7 +172,13 @@ async fn journals<E: Env>(
         let is_whole = bytes.len() as u64 == JOURNAL_FILE_BYTES;
         files.push((shard, file, entry.path.clone(), is_whole));
         match replay::read_file(&bytes) {
-            Ok(content) => contents.push(content),
+            Ok(content) => {
+                for position in &content.damaged {
+                    tracing::error!(file = %entry.path.display(), position,
+                        "an entry of the journal is damaged; what it held may still be in segments");
+                }
+                contents.push(content);
+            }
             Err(FormatError::NoSuperblock) => {}
             Err(source @ FormatError::Newer { .. }) => {
                 return Err(BootError::Newer { path: entry.path.clone(), source });
@@ -282,7 +288,7 @@ pub(super) async fn take_over_named<E: Env>(
         ids.collect::<OffsetsById>()
     };
     let [starts, points] = named.map(by_id);
-    let starts_name = log_starts_name(0);
+    let starts_name = offsets_name(OffsetsFile::LogStarts, 0);
     for (name, offsets) in [(starts_name.as_str(), &starts), (RECOVERY_POINTS_BY_ID, &points)] {
         if offsets.is_empty() {
             continue;

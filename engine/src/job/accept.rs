@@ -1,5 +1,6 @@
 //! Taking jobs up in the order in which the shard asks for them, and doing them.
 
+use super::checkpoints::Wish;
 use super::dirs::{DirEnd, DirUse};
 use super::gate::Entering;
 use super::write::Depth;
@@ -23,7 +24,7 @@ enum Place {
     Dir(DirUse),
     End(DirEnd),
     Epochs(DirUse, Entering, u64),
-    LogStarts(Entering, u64),
+    Offsets(Wish),
     /// The lives of directories.
     Lives(Vec<u64>),
 }
@@ -75,11 +76,7 @@ impl<E: Env> Jobs<E> {
             Job::Scrub { logs, .. } => {
                 Place::Lives(logs.iter().map(|log| dirs.enter(&log.dir).id).collect())
             }
-            Job::WriteLogStarts { .. } => {
-                let wish = self.0.log_starts_wish.get() + 1;
-                self.0.log_starts_wish.set(wish);
-                Place::LogStarts(self.0.log_starts.enter(), wish)
-            }
+            Job::WriteOffsets { file, .. } => Place::Offsets(self.0.offsets.of(*file).enter()),
         };
         Accepted { job, place, _running: self.begin() }
     }
@@ -135,15 +132,8 @@ impl<E: Env> Jobs<E> {
                 let done = scrub::Scrub::new(self, bytes_per_second).run(logs, &lives).await;
                 Some(Event::Scrubbed(done))
             }
-            (Job::WriteLogStarts { entries }, Place::LogStarts(entering, wish)) => {
-                let newest = &self.0.log_starts_wish;
-                let permit = entering.await;
-                let result = if newest.get() == wish {
-                    checkpoints::write_log_starts(self, entries).await
-                } else {
-                    Ok(())
-                };
-                drop(permit);
+            (Job::WriteOffsets { file, entries }, Place::Offsets(wish)) => {
+                let result = checkpoints::write_offsets(self, file, wish, entries).await;
                 result.err().map(Event::JobFailed)
             }
             // `accept` gives every job the place it needs.

@@ -1,9 +1,11 @@
-//! Checkpoints: leader epochs and log start offsets, which are written while the broker runs, and
-//! recovery points.
+//! Checkpoints: leader epochs, log start offsets and recovery points, which are written while the broker
+//! runs. Each shard has its own files of offsets: Kafka has one for all, which several shards cannot
+//! write at once.
 //!
 //! Offsets of partitions stand under the ids of their topics, not under names as in Kafka's files: a
 //! topic may be deleted and made again, and a crash must not lay the offsets of one on the other.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,18 +14,15 @@ use bytes::Bytes;
 
 use super::bounds::SMALL_FILE_BYTES_MAX;
 use super::dirs::DirUse;
-use super::gate::Entering;
+use super::gate::{Entering, Gate};
 use super::seal::replace;
 use super::{Jobs, damage, failure, found};
 use crate::io::Env;
 use crate::log::checkpoint::{PartitionOffset, format_offsets, parse_offsets};
 use crate::partition::epochs;
-use crate::shard::event::DiskFailure;
+use crate::shard::event::{DiskFailure, OffsetsFile};
 use crate::types::{Offset, ShardId, TopicPartition};
 
-/// Log start offsets as one shard knows them: Kafka has one file for all, which several shards cannot
-/// write at once.
-const LOG_STARTS_OF_SHARD: &str = "millrace-log-start-offsets-";
 /// Offsets below which everything was flushed at the last clean stop.
 pub const RECOVERY_POINTS_BY_ID: &str = "millrace-recovery-points";
 
@@ -60,57 +59,116 @@ pub(super) async fn write_epochs<E: Env>(
     Ok(())
 }
 
-/// Writes the log start offsets that a shard knows.
-pub(super) async fn write_log_starts<E: Env>(
+/// Who writes one of a shard's files of offsets: one at a time, and of several wishes the newest.
+#[derive(Debug)]
+pub struct OffsetsWriter {
+    gate: Gate,
+    newest: Cell<u64>,
+}
+
+/// The wish that offsets are written, in the order of wishes.
+pub struct Wish {
+    entering: Entering,
+    number: u64,
+}
+
+impl Default for OffsetsWriter {
+    fn default() -> Self {
+        Self { gate: Gate::new(1), newest: Cell::new(0) }
+    }
+}
+
+impl OffsetsWriter {
+    /// Queues up now.
+    pub fn enter(&self) -> Wish {
+        let number = self.newest.get() + 1;
+        self.newest.set(number);
+        Wish { entering: self.gate.enter(), number }
+    }
+}
+
+/// The writers of a shard's files of offsets.
+#[derive(Debug, Default)]
+pub struct OffsetsWriters {
+    log_starts: OffsetsWriter,
+    recovery_points: OffsetsWriter,
+}
+
+impl OffsetsWriters {
+    /// That of one file.
+    pub fn of(&self, file: OffsetsFile) -> &OffsetsWriter {
+        match file {
+            OffsetsFile::LogStarts => &self.log_starts,
+            OffsetsFile::RecoveryPoints => &self.recovery_points,
+        }
+    }
+}
+
+/// Writes offsets that a shard knows, unless there is a newer wish.
+pub(super) async fn write_offsets<E: Env>(
     jobs: &Jobs<E>,
+    file: OffsetsFile,
+    wish: Wish,
     entries: OffsetsById,
 ) -> Result<(), DiskFailure> {
-    let settings = jobs.settings();
-    let path = settings.log_dir.join(log_starts_name(settings.shard));
-    replace(jobs, &path, Bytes::from(format_offsets_by_id(entries))).await
+    let permit = wish.entering.await;
+    if jobs.0.offsets.of(file).newest.get() == wish.number {
+        let settings = jobs.settings();
+        let path = settings.log_dir.join(offsets_name(file, settings.shard));
+        replace(jobs, &path, Bytes::from(format_offsets_by_id(entries))).await?;
+    }
+    drop(permit);
+    Ok(())
 }
 
-/// The file that a shard keeps its log start offsets in.
+/// What the names of the shards' files of offsets begin with.
+const fn prefix(file: OffsetsFile) -> &'static str {
+    match file {
+        OffsetsFile::LogStarts => "millrace-log-start-offsets-",
+        OffsetsFile::RecoveryPoints => "millrace-recovery-points-",
+    }
+}
+
+/// The file that a shard keeps offsets in.
 #[must_use]
-pub fn log_starts_name(shard: ShardId) -> String {
-    format!("{LOG_STARTS_OF_SHARD}{shard}")
+pub fn offsets_name(file: OffsetsFile, shard: ShardId) -> String {
+    format!("{}{shard}", prefix(file))
 }
 
-/// Whether this is the name of a file that a shard keeps its log start offsets in.
-fn shard_of_log_starts(name: &str) -> Option<ShardId> {
-    name.strip_prefix(LOG_STARTS_OF_SHARD)?.parse().ok()
+/// Whether this is the name of a file that a shard keeps such offsets in.
+#[must_use]
+pub fn is_offsets_name(file: OffsetsFile, name: &str) -> bool {
+    name.strip_prefix(prefix(file)).is_some_and(|shard| shard.parse::<ShardId>().is_ok())
 }
 
-/// The log start offsets of all partitions, whoever wrote them last. None if no shard ever wrote any:
-/// then those that Kafka left count.
+/// The offsets of all partitions, whoever wrote them last: they only rise. None if no shard ever wrote
+/// any: then those that Kafka left count.
 ///
 /// # Errors
 /// If a file cannot be read, or is not what its name says.
-pub async fn read_log_starts<E: Env>(
+pub async fn read_offsets<E: Env>(
     env: &E,
     log_dir: &Path,
+    file: OffsetsFile,
 ) -> Result<Option<OffsetsById>, DiskFailure> {
-    let mut starts = None;
+    let mut offsets = None;
     let entries = env.list_dir(log_dir).await;
     for entry in entries.map_err(|error| failure("list", log_dir, error))? {
-        if shard_of_log_starts(&entry.name).is_none() {
+        let is_at_stop = file == OffsetsFile::RecoveryPoints && entry.name == RECOVERY_POINTS_BY_ID;
+        if !is_at_stop && !is_offsets_name(file, &entry.name) {
             continue;
         }
-        let starts = starts.get_or_insert_with(OffsetsById::new);
+        let offsets = offsets.get_or_insert_with(OffsetsById::new);
         for (id, offset) in read_by_id(env, log_dir, &entry.name).await?.unwrap_or_default() {
-            // Starts only rise.
-            let start = starts.entry(id).or_insert(offset);
-            *start = offset.max(*start);
+            let known = offsets.entry(id).or_insert(offset);
+            *known = offset.max(*known);
         }
     }
-    Ok(starts)
+    Ok(offsets)
 }
 
 /// The offsets of a file by partition; none if there is no such file.
-///
-/// # Errors
-/// If it cannot be read, or is not what its name says.
-pub async fn read_by_id<E: Env>(
+async fn read_by_id<E: Env>(
     env: &E,
     log_dir: &Path,
     name: &str,

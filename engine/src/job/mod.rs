@@ -46,6 +46,7 @@ use std::sync::Arc;
 
 pub use accept::Accepted;
 use bounds::{OPENS_AT_ONCE, READS_AT_ONCE, WRITES_AT_ONCE};
+use checkpoints::OffsetsWriters;
 use damages::Damages;
 use dirs::Dirs;
 use files::Files;
@@ -88,8 +89,7 @@ struct Inner<E: Env> {
     opens: Gate,
     reads: Gate,
     writes: Gate,
-    log_starts: Gate,
-    log_starts_wish: Cell<u64>,
+    offsets: OffsetsWriters,
     haste: Haste,
     running: Cell<usize>,
 }
@@ -119,8 +119,7 @@ impl<E: Env> Jobs<E> {
             opens: Gate::new(OPENS_AT_ONCE),
             reads: Gate::new(READS_AT_ONCE),
             writes: Gate::new(WRITES_AT_ONCE),
-            log_starts: Gate::new(1),
-            log_starts_wish: Cell::new(0),
+            offsets: OffsetsWriters::default(),
             haste: Haste::default(),
             running: Cell::new(0),
         }))

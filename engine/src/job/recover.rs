@@ -154,8 +154,9 @@ impl<E: Env> Jobs<E> {
         state: &mut LogState,
     ) -> Result<Option<Offset>, DiskFailure> {
         let redo = input.redo.get(&segment.base_offset).map(Vec::as_slice).unwrap_or_default();
+        let reached = redo.iter().map(redo_end).max().unwrap_or_default();
         loop {
-            match segment.judge_rest(input.recovery_point).await? {
+            match segment.judge_rest(input.recovery_point, reached).await? {
                 Rest::Torn => return Ok(None),
                 Rest::GoesOn(position, offset) => {
                     segment.skip_to(position, offset);
@@ -398,7 +399,7 @@ pub fn by_segment(segments: &BTreeSet<Offset>, redo: Vec<Redo>) -> RedoBySegment
     // Without any file: segments that do not begin in the journal were deleted.
     let mut is_begun = first.is_some();
     let mut by_segment = RedoBySegment::new();
-    for item in redo.into_iter().filter(|item| !item.bytes.is_empty()) {
+    for item in redo {
         is_begun |= item.position == 0;
         if is_begun && first.is_none_or(|first| item.segment >= first) {
             by_segment.entry(item.segment).or_default().push(item);

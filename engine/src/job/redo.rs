@@ -23,10 +23,9 @@ impl<F: File> FoundSegment<F> {
     ) -> Result<Option<&'r Redo>, DiskFailure> {
         loop {
             self.scan(state).await?;
-            let Some(next) = redo.iter().find(|item| item.position + length(item) > self.end)
-            else {
-                return Ok(None);
-            };
+            let is_beyond =
+                |item: &&Redo| !item.bytes.is_empty() && item.position + length(item) > self.end;
+            let Some(next) = redo.iter().find(is_beyond) else { return Ok(None) };
             // An earlier item may end what a later one has begun before.
             let fits =
                 |item: &&Redo| item.position <= self.end && item.position + length(item) > self.end;

@@ -23,14 +23,18 @@ pub enum Rest {
 
 impl<F: File> FoundSegment<F> {
     /// Judges what stands behind the valid end. `recovery_point` is an offset before which everything
-    /// was flushed.
-    pub async fn judge_rest(&self, recovery_point: Option<Offset>) -> Result<Rest, DiskFailure> {
+    /// was flushed, `reached` such a position.
+    pub async fn judge_rest(
+        &self,
+        recovery_point: Option<Offset>,
+        reached: u64,
+    ) -> Result<Rest, DiskFailure> {
         let point = recovery_point.unwrap_or(Offset::MIN);
         // The checksum does not cover the offset, and where a batch begins at the end of a sector a
         // write that was cut short may leave zeros there, so a smaller offset, but no larger one.
         let is_higher =
             matches!(self.stop, Stop::BadOffset { expected, found } if found > expected);
-        let was_flushed = is_higher || point > self.next_offset;
+        let was_flushed = is_higher || point > self.next_offset || reached > self.end;
         match self.resync(self.file_bytes, Offset::MAX).await? {
             Some((position, offset)) => {
                 let is_known = was_flushed

@@ -27,56 +27,95 @@ pub type RedoByPartition = BTreeMap<TopicPartition, Vec<Redo>>;
 pub struct FileContent {
     /// Which life of the file.
     pub file_sequence: u64,
-    /// Valid entries, in order.
+    /// Valid entries, in order. Of a damaged one that others follow only where its bytes began and ended,
+    /// each with no bytes: they had been acknowledged.
     pub redo: Vec<(TopicPartition, Redo)>,
+    /// Positions of entries that are damaged, and 0 for the superblock.
+    pub damaged: Vec<u64>,
 }
 
-/// Reads a whole journal file. The first entry that is not valid ends it: a torn last write, or what
-/// an earlier life left.
+/// An entry whose header is valid.
+struct Entry {
+    items: Vec<(TopicPartition, Redo)>,
+    is_whole: bool,
+    bytes: usize,
+}
+
+/// Reads a whole journal file. An entry without a valid header ends it: a torn last write, or what an
+/// earlier life left. No entry is written before the one before it was flushed, so one whose payload alone
+/// is not valid is damaged if another entry follows.
 ///
 /// # Errors
-/// If the file has no superblock or is of a newer format.
+/// If the file was never begun or is of a newer format.
 pub fn read_file(file: &Bytes) -> Result<FileContent, FormatError> {
-    let superblock = read_superblock(file.get(..BLOCK_BYTES).unwrap_or_default())?;
-    let mut redo = Vec::new();
+    let mut damaged = Vec::new();
+    let file_sequence = match read_superblock(file.get(..BLOCK_BYTES).unwrap_or_default()) {
+        Ok(superblock) => superblock.file_sequence,
+        Err(error @ FormatError::Newer { .. }) => return Err(error),
+        // Its first entry knows it too. Where the begin of a new life was torn these are entries of the
+        // one before, which segments have: to lay them over once more changes nothing.
+        Err(error @ FormatError::NoSuperblock) => {
+            let first = file.get(BLOCK_BYTES..).and_then(read_entry_header);
+            let first = first.filter(|(header, _)| header.entry_sequence == 0).ok_or(error)?;
+            damaged.push(0);
+            first.0.file_sequence
+        }
+    };
+    let mut content = FileContent { file_sequence, redo: Vec::new(), damaged };
+    let mut doubted: Option<(u64, Entry)> = None;
     let mut at = BLOCK_BYTES;
     for entry_sequence in 0.. {
-        let Some(rest) = file.get(at..) else { break };
-        let Some((header, payload_at)) = read_entry_header(rest) else { break };
-        if header.file_sequence != superblock.file_sequence
-            || header.entry_sequence != entry_sequence
-        {
-            break;
+        let Some(entry) = read_entry(file, at, (file_sequence, entry_sequence)) else { break };
+        if let Some((position, entry)) = doubted.take() {
+            content.damaged.push(position);
+            content.redo.extend(entry.items);
         }
-        let Ok(payload_bytes) = usize::try_from(header.payload_bytes) else { break };
-        let Some(payload) = rest.get(payload_at..).and_then(|p| p.get(..payload_bytes)) else {
-            break;
-        };
-        if crc32c::crc32c(payload) != header.payload_crc {
-            break;
+        let position = at as u64;
+        at += entry.bytes;
+        if entry.is_whole {
+            content.redo.extend(entry.items);
+        } else {
+            doubted = Some((position, entry));
         }
-        let payload = file.slice_ref(payload);
-        let mut from = 0;
-        for item in &header.items {
-            let to = from + item.bytes as usize;
-            if to > payload.len() {
-                break;
-            }
-            let partition = TopicPartition {
-                topic_id: Uuid::from_bytes(item.topic_id),
-                partition: item.partition,
-            };
-            let bytes = payload.slice(from..to);
-            redo.push((partition, Redo { segment: item.segment, position: item.position, bytes }));
-            from = to;
-        }
-        let Ok(entry_bytes) = usize::try_from(header.entry_bytes) else { break };
-        if entry_bytes < payload_at + payload_bytes || !entry_bytes.is_multiple_of(BLOCK_BYTES) {
-            break;
-        }
-        at += entry_bytes;
     }
-    Ok(FileContent { file_sequence: superblock.file_sequence, redo })
+    Ok(content)
+}
+
+/// The entry at a position, if it is the one that belongs there.
+fn read_entry(file: &Bytes, at: usize, sequences: (u64, u64)) -> Option<Entry> {
+    let rest = file.get(at..)?;
+    let (header, payload_at) = read_entry_header(rest)?;
+    if (header.file_sequence, header.entry_sequence) != sequences {
+        return None;
+    }
+    let payload_bytes = usize::try_from(header.payload_bytes).ok()?;
+    let bytes = usize::try_from(header.entry_bytes).ok()?;
+    if bytes < payload_at.checked_add(payload_bytes)? || !bytes.is_multiple_of(BLOCK_BYTES) {
+        return None;
+    }
+    let payload = rest.get(payload_at..).and_then(|p| p.get(..payload_bytes));
+    let payload = payload.filter(|payload| crc32c::crc32c(payload) == header.payload_crc);
+    let mut items = Vec::with_capacity(header.items.len());
+    let mut from = 0;
+    for item in &header.items {
+        let partition =
+            TopicPartition { topic_id: Uuid::from_bytes(item.topic_id), partition: item.partition };
+        let len = item.bytes as usize;
+        let end = item.position.checked_add(len as u64)?;
+        let redo = |position, bytes| Redo { segment: item.segment, position, bytes };
+        match payload {
+            Some(payload) => {
+                let bytes = file.slice_ref(payload.get(from..from + len)?);
+                items.push((partition, redo(item.position, bytes)));
+            }
+            None => {
+                let ends = [item.position, end];
+                items.extend(ends.map(|position| (partition, redo(position, Bytes::new()))));
+            }
+        }
+        from += len;
+    }
+    Some(Entry { items, is_whole: payload.is_some(), bytes })
 }
 
 /// Merges the files of one shard's journal. Returns the redo and the highest file sequence.

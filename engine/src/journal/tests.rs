@@ -85,6 +85,33 @@ fn entries_come_back_in_order_up_to_the_first_that_is_not_valid() {
     }
 }
 
+/// An entry is written when the one before is flushed: one that others follow had been acknowledged.
+#[test]
+fn a_damaged_payload_is_told_and_later_entries_count() {
+    let mut file = superblock(5);
+    file.extend(entry(5, 0, &[b"one", b"two"]));
+    let second = file.len();
+    file.extend(entry(5, 1, &[&[9; 10_000]]));
+    let payload = second + 1_000;
+    let third = file.len();
+    file.extend(entry(5, 2, &[b"three"]));
+    file[payload] ^= 1;
+    let read = |file: &[u8]| {
+        let content = read_file(&Bytes::copy_from_slice(file)).unwrap();
+        let redo = content.redo.iter().map(|(_, r)| (r.position, r.bytes.len()));
+        (redo.collect::<Vec<_>>(), content.damaged)
+    };
+    let (redo, damaged) = read(&file);
+    assert_eq!(redo, [(0, 3), (0, 3), (100, 0), (10_100, 0), (200, 5)]);
+    assert_eq!(damaged, [second as u64]);
+    // Nothing follows: a torn write.
+    assert_eq!(read(&file[..third]), (vec![(0, 3), (0, 3)], Vec::new()));
+    // Nor where its length cannot be believed.
+    file[payload] ^= 1;
+    file[second + 30] ^= 1;
+    assert_eq!(read(&file), (vec![(0, 3), (0, 3)], Vec::new()));
+}
+
 #[test]
 fn a_file_that_was_never_begun_or_is_newer_is_told_apart() {
     assert_eq!(read_superblock(&[0; BLOCK_BYTES]), Err(FormatError::NoSuperblock));

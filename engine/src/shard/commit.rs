@@ -128,6 +128,9 @@ impl Shard {
         bytes: u64,
     ) -> Option<JournalWrite> {
         let place = self.journal.place(entry_bytes(ranges.len(), bytes))?;
+        if place.begins_file {
+            self.checkpointing.hurry();
+        }
         for &(id, _) in ranges {
             if let Some(end) = self.partition(id).map(|partition| partition.offsets.end()) {
                 self.journal.owe(id, place.file_sequence, end);
@@ -275,6 +278,7 @@ impl Shard {
 
     /// Everything of a partition before `end` is durable.
     fn on_durable(&mut self, now: Now, id: TopicPartition, end: Offset, effects: &mut Vec<Effect>) {
+        self.checkpointing.advanced();
         let Some(partition) = self.partition_mut(id) else { return };
         let durable = end.max(partition.offsets.durable());
         partition.committed(durable);

@@ -239,11 +239,22 @@ pub enum Job {
         /// No faster than this.
         bytes_per_second: u64,
     },
-    /// Write the log start offsets that are not those of first segments.
-    WriteLogStarts {
+    /// Write offsets of the shard's partitions.
+    WriteOffsets {
+        /// Into which of its files.
+        file: OffsetsFile,
         /// All that the shard knows of.
         entries: BTreeMap<TopicPartition, Offset>,
     },
+}
+
+/// Files of offsets that each shard has for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffsetsFile {
+    /// Log start offsets that are not those of first segments.
+    LogStarts,
+    /// Offsets before which everything is durable.
+    RecoveryPoints,
 }
 
 /// A partition whose closed segments are to be checked.

@@ -69,6 +69,7 @@ impl Shard {
         let stalled = self.deadlines.stalled.values().min().copied();
         let own = own.into_iter().chain([stalled]).flatten().min().unwrap_or(Nanos::NEVER);
         own.min(self.scrubbing.next())
+            .min(self.checkpointing.next())
             .min(self.watches.next_deadline())
             .min(self.next_group_deadline())
     }
@@ -84,6 +85,7 @@ impl Shard {
             self.deadlines.retention_check = Some(now.now.plus_ms(interval));
         }
         self.schedule_scrub(now);
+        self.schedule_checkpoint(now);
     }
 
     pub(super) fn on_tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
@@ -105,6 +107,7 @@ impl Shard {
             }
         }
         self.scrub_if_due(now, effects);
+        self.checkpoint_if_due(now, effects);
         let due = self.deadlines.stalled.iter().filter(|(_, at)| **at <= now.now);
         for id in due.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.deadlines.stall(now.now, id);

@@ -7,6 +7,7 @@
 
 pub mod append;
 pub mod call;
+pub mod checkpoint;
 pub mod commit;
 pub mod controller_host;
 pub mod event;
@@ -27,6 +28,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use call::{Answer, Append, Call, ReplyTo};
+use checkpoint::Checkpointing;
 use commit::RunningCommit;
 use controller_host::ControllerHost;
 use event::{DiskFailure, Effect, Event};
@@ -72,6 +74,8 @@ pub struct ShardSettings {
     pub group: GroupConfig,
     /// `log.retention.check.interval.ms`.
     pub retention_check_ms: u64,
+    /// `log.flush.offset.checkpoint.interval.ms`.
+    pub checkpoint_interval_ms: u64,
     /// When and how fast closed segments are checked.
     pub scrub: ScrubSettings,
 }
@@ -131,6 +135,7 @@ pub struct Shard {
     groups: BTreeMap<i32, GroupHost>,
     controller: Option<ControllerHost>,
     deadlines: Deadlines,
+    checkpointing: Checkpointing,
     scrubbing: Scrubbing,
     tail_bytes: usize,
     is_offline: bool,
@@ -175,7 +180,7 @@ impl Shard {
             next_file,
             reusable,
             was_clean,
-            ..
+            recovery_points,
         } = inherited;
         let files_max = settings.journal_files_max;
         let mut journal = Journal::new(settings.shard, files_max, next_file_sequence, next_file);
@@ -202,6 +207,7 @@ impl Shard {
             groups: BTreeMap::new(),
             controller: None,
             deadlines: Deadlines::default(),
+            checkpointing: Checkpointing::new(recovery_points),
             scrubbing: Scrubbing::default(),
             tail_bytes: 0,
             is_offline: false,
@@ -344,6 +350,7 @@ impl Shard {
         if self.is_offline {
             return;
         }
+        self.checkpointing.failed(failure);
         if failure.is_full {
             effects.push(Effect::DiskFull);
             return;

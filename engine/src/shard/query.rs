@@ -5,7 +5,7 @@ use super::call::{
     Answer, DeleteRecords, EpochEnd, EpochQuery, FoundOffset, OffsetQuery, PartitionSize,
     ProducerView, ReadError, ReplyTo,
 };
-use super::event::{DiskFailure, Effect, Job};
+use super::event::{DiskFailure, Effect, Job, OffsetsFile};
 use crate::partition::admit::Now;
 use crate::partition::find::OffsetFound;
 use crate::partition::producers::Producer;
@@ -135,6 +135,6 @@ impl Shard {
     /// Writes the log start offsets that no segment's name tells.
     pub(super) fn write_log_starts(&self, effects: &mut Vec<Effect>) {
         let entries = self.log_starts.clone();
-        effects.push(Effect::Run(Job::WriteLogStarts { entries }));
+        effects.push(Effect::Run(Job::WriteOffsets { file: OffsetsFile::LogStarts, entries }));
     }
 }

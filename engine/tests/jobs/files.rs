@@ -13,13 +13,13 @@ use crate::mini::{
 use bytes::Bytes;
 use millrace_engine::io::Env;
 use millrace_engine::io::sim::{Fault, OpKind, Rule, Sim, SimEnv};
-use millrace_engine::job::checkpoints::{read_by_name, read_log_starts};
+use millrace_engine::job::checkpoints::{read_by_name, read_offsets};
 use millrace_engine::job::journal_file::read_journal;
 use millrace_engine::job::{JobSettings, Jobs};
 use millrace_engine::journal::replay::Redo;
 use millrace_engine::limits::JOURNAL_FILE_BYTES;
 use millrace_engine::partition::Recovered;
-use millrace_engine::shard::event::{DiskFailure, Event, Job};
+use millrace_engine::shard::event::{DiskFailure, Event, Job, OffsetsFile};
 use millrace_engine::types::{TopicPartition, Uuid};
 
 const SEGMENT_BYTES: i32 = 1_100_000;
@@ -530,14 +530,17 @@ fn log_start_offsets_of_all_shards_come_back() {
         env.create_dir(log_dir).await.unwrap();
         let shard = |shard| Jobs::new(env.clone(), JobSettings { shard, ..settings(false) });
         let key = |topic, partition| TopicPartition { topic_id: Uuid(topic), partition };
-        assert_eq!(read_log_starts(&env, log_dir).await.unwrap(), None);
+        assert_eq!(read_offsets(&env, log_dir, OffsetsFile::LogStarts).await.unwrap(), None);
         for (shard, entries) in [
             (shard(0), BTreeMap::from([(key(1, 0), 5), (key(2, 1), 50)])),
             (shard(1), BTreeMap::from([(key(1, 0), 9)])),
         ] {
             // Of several versions the newest counts, in whichever order they are written.
-            let older = shard.accept(Job::WriteLogStarts { entries: BTreeMap::new() });
-            let newer = shard.accept(Job::WriteLogStarts { entries });
+            let older = shard.accept(Job::WriteOffsets {
+                file: OffsetsFile::LogStarts,
+                entries: BTreeMap::new(),
+            });
+            let newer = shard.accept(Job::WriteOffsets { file: OffsetsFile::LogStarts, entries });
             let (one, two) = (shard.clone(), shard.clone());
             env.spawn(async move { two.run_accepted(newer, &|event| panic!("{event:?}")).await });
             env.spawn(async move { one.run_accepted(older, &|event| panic!("{event:?}")).await });
@@ -545,7 +548,7 @@ fn log_start_offsets_of_all_shards_come_back() {
                 env.sleep_until(env.now().plus_ms(1)).await;
             }
         }
-        let starts = read_log_starts(&env, log_dir).await.unwrap();
+        let starts = read_offsets(&env, log_dir, OffsetsFile::LogStarts).await.unwrap();
         assert_eq!(starts, Some(BTreeMap::from([(key(1, 0), 9), (key(2, 1), 50)])));
         // Apache Kafka's file says it by name.
         let text = "0\n2\na 0 7\nc 3 1\n";

@@ -39,6 +39,8 @@ pub struct BrokerConfig {
     pub metadata: MetadataConfig,
     /// `log.retention.check.interval.ms`.
     pub retention_check_interval_ms: u64,
+    /// `log.flush.offset.checkpoint.interval.ms`.
+    pub checkpoint_interval_ms: u64,
     /// `producer.id.expiration.ms`.
     pub producer_id_expiration_ms: u64,
     /// `producer.id.expiration.check.interval.ms`.
@@ -265,6 +267,7 @@ impl BrokerConfig {
                 retention_ms_max: s.limit("metadata.max.retention.ms"),
             },
             retention_check_interval_ms: s.count("log.retention.check.interval.ms"),
+            checkpoint_interval_ms: s.count("log.flush.offset.checkpoint.interval.ms"),
             producer_id_expiration_ms: s.count("producer.id.expiration.ms"),
             producer_id_expiration_check_interval_ms: s
                 .count("producer.id.expiration.check.interval.ms"),

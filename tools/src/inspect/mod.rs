@@ -183,7 +183,7 @@ fn journal_file(path: &Path, detail: Detail, out: &mut dyn Write) -> io::Result<
         match journal.content {
             Err(error) => writeln!(out, "journal {name}: {error}")?,
             Ok(Content::Empty) => writeln!(out, "journal {name}: {bytes} bytes, never begun")?,
-            Ok(Content::Begun { shard, file_sequence, redo }) => {
+            Ok(Content::Begun { shard, file_sequence, redo, damaged }) => {
                 let payload: usize = redo.iter().map(|(_, item)| item.bytes.len()).sum();
                 writeln!(
                     out,
@@ -191,6 +191,9 @@ fn journal_file(path: &Path, detail: Detail, out: &mut dyn Write) -> io::Result<
                      runs with {payload} bytes",
                     redo.len()
                 )?;
+                for position in damaged {
+                    writeln!(out, "  the entry at position {position} is damaged")?;
+                }
                 for (partition, item) in redo.iter().filter(|_| detail.batches) {
                     writeln!(
                         out,

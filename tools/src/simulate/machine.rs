@@ -67,6 +67,7 @@ fn settings(setup: Setup) -> EngineSettings {
         topic_defaults: Arc::new(topic_defaults.clone()),
         group: GroupConfig::default(),
         retention_check_ms: 300_000,
+        checkpoint_interval_ms: 60_000,
         scrub: ScrubSettings { interval_ms: 60_000, bytes_per_second: 1 << 20 },
         producer_expiration_ms: 86_400_000,
         controller: ControllerSettings {

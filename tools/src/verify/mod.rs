@@ -8,14 +8,16 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use millrace_engine::boot::lock::{DirLock, LockError};
+use millrace_engine::job::checkpoints::is_offsets_name;
 use millrace_engine::log::checkpoint::{
     HIGH_WATERMARKS, LOG_START_OFFSETS, META_PROPERTIES, MetaProperties, RECOVERY_POINTS,
     parse_offsets,
 };
 use millrace_engine::metadata::image::Image;
+use millrace_engine::shard::event::OffsetsFile;
 
-use crate::directory::LogDirectory;
-use crate::journals::{self, JournalFile};
+use crate::directory::{LogDirectory, is_points};
+use crate::journals::{self, Content, JournalFile};
 use crate::metadata;
 
 use report::Report;
@@ -54,7 +56,7 @@ pub fn verify(path: &Path, deep: bool, out: &mut dyn Write) -> io::Result<Summar
             is_clean: dir.is_clean,
             deep,
             redo: files.id().and_then(|id| redo.get(&id)).map(Vec::as_slice).unwrap_or_default(),
-            recovery_point: points.get(&(files.topic.clone(), files.partition)).copied(),
+            recovery_point: points.of(files),
             image: image.as_ref(),
         };
         partition::check(files, &context, &mut report)?;
@@ -82,7 +84,10 @@ fn lock(path: &Path) -> io::Result<Option<DirLock>> {
 }
 
 fn check_files(dir: &LogDirectory, report: &mut Report<'_>) -> io::Result<()> {
-    for name in [RECOVERY_POINTS, LOG_START_OFFSETS, HIGH_WATERMARKS] {
+    let is_starts = |name: &&str| is_offsets_name(OffsetsFile::LogStarts, name);
+    let ours =
+        dir.files.iter().map(String::as_str).filter(|name| is_points(name) || is_starts(name));
+    for name in [RECOVERY_POINTS, LOG_START_OFFSETS, HIGH_WATERMARKS].into_iter().chain(ours) {
         let Ok(text) = fs::read_to_string(dir.path.join(name)) else { continue };
         if let Err(error) = parse_offsets(&text) {
             report.bad(name, &error.to_string())?;
@@ -103,7 +108,18 @@ fn check_journals(journals: &[JournalFile], report: &mut Report<'_>) -> io::Resu
     for journal in journals {
         let name = journal.path.file_name().unwrap_or_default().to_string_lossy();
         match &journal.content {
-            Ok(_) => report.journal(),
+            Ok(content) => {
+                report.journal();
+                if let Content::Begun { damaged, .. } = content {
+                    for position in damaged {
+                        let text = format!(
+                            "the entry at position {position} is damaged; what segments lack of it is told \
+                             with their partitions"
+                        );
+                        report.note(&name, &text)?;
+                    }
+                }
+            }
             Err(error) => report.bad(&name, error)?,
         }
     }

@@ -51,8 +51,8 @@ definitions! {
         "After how long Kafka forces a flush.";
     "log.flush.scheduler.interval.ms" Long "9223372036854775807" [Any] High ignored FLUSH
         "How often Kafka looks for logs to flush.";
-    "log.flush.offset.checkpoint.interval.ms" Int "60000" [AtLeast(0)] High ignored JOURNAL
-        "How often Kafka writes its recovery points.";
+    "log.flush.offset.checkpoint.interval.ms" Int "60000" [AtLeast(0)] High supported
+        "How often recovery points are written, at which damage is told from a write that was cut short; they are also written a second or so after a journal file was begun.";
     "log.flush.start.offset.checkpoint.interval.ms" Int "60000" [AtLeast(0)] High ignored JOURNAL
         "How often Kafka writes its log start offsets.";
     "log.dir.failure.timeout.ms" Long "30000" [AtLeast(1)] Low ignored ONE_DIR

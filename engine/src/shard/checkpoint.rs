@@ -1,0 +1,97 @@
+//! When recovery points are written: offsets before which everything is durable, so that damage there is
+//! never taken for a write that was cut short.
+//!
+//! What the journal holds says so itself. Points are for what it holds no more: they are written some time
+//! after anything became durable, and soon after a journal file was begun, as its earlier content is gone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::event::{DiskFailure, Effect, Job, OffsetsFile};
+use super::{Shard, Slot};
+use crate::limits::CHECKPOINTS_APART_MS;
+use crate::partition::admit::Now;
+use crate::types::{Nanos, Offset, TopicPartition};
+
+/// When the points are written next.
+#[derive(Debug, Default)]
+pub struct Checkpointing {
+    /// Something became durable since the last time.
+    is_stale: bool,
+    /// A journal file was begun since then.
+    is_urgent: bool,
+    at: Option<Nanos>,
+    /// When they were written last.
+    last: Option<Nanos>,
+    /// Those of the last run, for partitions that are not open.
+    inherited: Arc<BTreeMap<TopicPartition, Offset>>,
+}
+
+impl Checkpointing {
+    /// With the points of the last run.
+    #[must_use]
+    pub fn new(inherited: Arc<BTreeMap<TopicPartition, Offset>>) -> Self {
+        Self { inherited, ..Self::default() }
+    }
+
+    /// Something became durable.
+    pub fn advanced(&mut self) {
+        self.is_stale = true;
+    }
+
+    /// A journal file was begun.
+    pub fn hurry(&mut self) {
+        self.is_urgent = true;
+    }
+
+    /// Something could not be written; it may have been the points.
+    pub fn failed(&mut self, failure: &DiskFailure) {
+        self.is_stale |= failure.is_full;
+    }
+
+    /// When they are written next.
+    #[must_use]
+    pub fn next(&self) -> Nanos {
+        self.at.unwrap_or(Nanos::NEVER)
+    }
+}
+
+impl Shard {
+    pub(super) fn schedule_checkpoint(&mut self, now: Now) {
+        let interval_ms = self.settings.checkpoint_interval_ms;
+        let checkpointing = &mut self.checkpointing;
+        if !checkpointing.is_stale || (checkpointing.at.is_some() && !checkpointing.is_urgent) {
+            return;
+        }
+        // Without flushes nothing is known to be durable.
+        if !self.settings.is_flushed || self.is_offline {
+            return;
+        }
+        let soonest = checkpointing.last.map(|last| last.plus_ms(CHECKPOINTS_APART_MS));
+        let soonest = soonest.unwrap_or(now.now).max(now.now);
+        let regular = now.now.plus_ms(interval_ms).max(soonest);
+        let at = if checkpointing.is_urgent { soonest } else { regular };
+        checkpointing.at = Some(checkpointing.next().min(at));
+        checkpointing.is_urgent = false;
+    }
+
+    pub(super) fn checkpoint_if_due(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if self.checkpointing.at.is_none_or(|at| at > now.now) {
+            return;
+        }
+        let inherited = Arc::clone(&self.checkpointing.inherited);
+        self.checkpointing = Checkpointing { last: Some(now.now), ..Checkpointing::new(inherited) };
+        if self.is_offline {
+            return;
+        }
+        let inherited = &self.checkpointing.inherited;
+        let point = |(id, slot): (&TopicPartition, &Slot)| match slot {
+            Slot::Open(partition) => {
+                Some((*id, partition.lost_end.unwrap_or(partition.offsets.durable())))
+            }
+            Slot::Opening(_) | Slot::Failed => inherited.get(id).map(|point| (*id, *point)),
+        };
+        let entries = self.partitions.iter().filter_map(point).collect();
+        effects.push(Effect::Run(Job::WriteOffsets { file: OffsetsFile::RecoveryPoints, entries }));
+    }
+}

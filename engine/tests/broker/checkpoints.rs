@@ -1,0 +1,156 @@
+//! Recovery points: what is damaged before them was acknowledged, whatever the crash was like, and is told
+//! and never cut.
+
+use std::path::{Path, PathBuf};
+
+use millrace_engine::io::sim::{Sim, SimEnv};
+use millrace_engine::io::{Env, File, OpenMode};
+use millrace_engine::limits::BLOCK_BYTES;
+use millrace_engine::memory::{align_down, align_up};
+use millrace_engine::partition::AppendError;
+use millrace_engine::shard::call::ReadError;
+
+use crate::harness::{Broker, LOG_DIR, append, create, partition, read, with_broker};
+
+const RECORDS: i64 = 12;
+const RECORD_BYTES: usize = 20_000;
+
+fn log() -> PathBuf {
+    Path::new(LOG_DIR).join("orders-0").join("00000000000000000000.log")
+}
+
+/// A file as it is.
+async fn content(env: &SimEnv, path: &Path) -> Vec<u8> {
+    let file = env.open(path, OpenMode::ReadOnly).await.unwrap();
+    let size = file.size().await.unwrap();
+    file.read_at(0, align_up(size) as usize).await.unwrap().to_vec()
+}
+
+async fn flip(env: &SimEnv, path: &Path, at: u64) {
+    let file = env.open(path, OpenMode::ReadWrite).await.unwrap();
+    let size = file.size().await.unwrap();
+    let block = align_down(at);
+    let bytes = file.read_at(block, BLOCK_BYTES).await.unwrap();
+    let mut buffer = env.pool().buffer(BLOCK_BYTES);
+    buffer.as_mut_slice().fill(0);
+    buffer.as_mut_slice()[..bytes.len()].copy_from_slice(&bytes);
+    buffer.as_mut_slice()[(at - block) as usize] ^= 0x10;
+    file.write_at(block, vec![buffer.into_piece()]).await.unwrap();
+    file.truncate(size).await.unwrap();
+    file.sync_data().await.unwrap();
+}
+
+/// Records that are acknowledged; then so many others that the journal holds them no more. Says which
+/// topic those are in.
+async fn write(client: &Broker) -> String {
+    create(client, "orders").await;
+    let owner = client.owner(partition(client, "orders"));
+    let mut names = (0..).map(|n| format!("others-{n}"));
+    let others = loop {
+        let name = names.next().unwrap();
+        create(client, &name).await;
+        if client.owner(partition(client, &name)) == owner {
+            break name;
+        }
+    };
+    for offset in 0..RECORDS {
+        assert_eq!(append(client, "orders", RECORD_BYTES).await, Ok(offset));
+    }
+    // The tail goes to its segment.
+    client.env().sleep_until(client.env().now().plus_ms(15_000)).await;
+    for _ in 0..60 {
+        append(client, &others, 400_000).await.unwrap();
+    }
+    others
+}
+
+/// Flips a bit of the `hit`th record after a crash, and says what the segment's file is then.
+fn crash_and_flip(sim: &Sim, is_power_cut: bool, hit: i64) -> Vec<u8> {
+    if is_power_cut {
+        sim.power_cut()
+    } else {
+        sim.kill()
+    }
+    let env = sim.env(0);
+    let flipped = sim.run(async move {
+        let whole = content(&env, &log()).await.len() as u64;
+        assert!(whole > RECORDS as u64 * RECORD_BYTES as u64);
+        flip(&env, &log(), whole / RECORDS as u64 * hit as u64 + 5_000).await;
+        content(&env, &log()).await
+    });
+    flipped.unwrap()
+}
+
+#[test]
+fn damage_before_a_recovery_point_is_told_and_nothing_is_cut() {
+    for (seed, hit) in (40..).zip([0, 1, RECORDS / 2, RECORDS - 2]) {
+        let sim = Sim::new(seed);
+        // Sooner than the interval: the point is written because the journal goes round.
+        with_broker(&sim, |client| async move {
+            write(&client).await;
+            client.env().sleep_until(client.env().now().plus_ms(2_000)).await;
+        });
+        let before = crash_and_flip(&sim, seed % 2 == 0, hit);
+        let after = with_broker(&sim, move |client| async move {
+            for offset in 0..RECORDS {
+                match read(&client, "orders", offset).await {
+                    Err(error) => assert!(offset == hit && error == ReadError::Damaged, "{offset}"),
+                    Ok(records) => assert!(offset != hit && !records.is_empty(), "{offset}"),
+                }
+            }
+            assert_eq!(append(&client, "orders", 10).await, Ok(RECORDS), "appends go on");
+            assert!(!read(&client, "orders", RECORDS).await.unwrap().is_empty());
+            content(client.env(), &log()).await
+        });
+        assert!(after.starts_with(&before), "hit {hit}: nothing is cut");
+    }
+}
+
+/// Nobody knows which offsets the lost ones were: appends are refused until somebody decides.
+#[test]
+fn the_lost_end_of_a_log_stays_as_it_is() {
+    let sim = Sim::new(50);
+    let others = with_broker(&sim, |client| async move {
+        let others = write(&client).await;
+        client.env().sleep_until(client.env().now().plus_ms(2_000)).await;
+        others
+    });
+    let before = crash_and_flip(&sim, false, RECORDS - 1);
+    for _ in 0..2 {
+        let others = others.clone();
+        let after = with_broker(&sim, move |client| async move {
+            assert_eq!(read(&client, "orders", RECORDS - 1).await, Err(ReadError::Damaged));
+            assert!(!read(&client, "orders", RECORDS - 2).await.unwrap().is_empty());
+            let refused = append(&client, "orders", 10).await;
+            assert!(matches!(refused, Err(AppendError::Storage)), "{refused:?}");
+            append(&client, &others, 10).await.unwrap();
+            // Until the points are written again: they still say where the log ended.
+            client.env().sleep_until(client.env().now().plus_ms(70_000)).await;
+            content(client.env(), &log()).await
+        });
+        assert!(after == before, "nothing is cut");
+        sim.kill();
+    }
+}
+
+/// By the clock, where the journal does not go round.
+#[test]
+fn recovery_points_are_written_every_so_often() {
+    let sim = Sim::new(60);
+    let path = |shard: u16| Path::new(LOG_DIR).join(format!("millrace-recovery-points-{shard}"));
+    let points = with_broker(&sim, move |client| async move {
+        create(&client, "orders").await;
+        let until = |ms| client.env().sleep_until(client.env().now().plus_ms(ms));
+        until(61_000).await;
+        append(&client, "orders", 10).await.unwrap();
+        until(70_000).await;
+        let mut text = String::new();
+        for shard in 0..2 {
+            let read = client.env().read_small(&path(shard), 1 << 20).await.unwrap_or_default();
+            text += &String::from_utf8(read).unwrap();
+        }
+        let id = partition(&client, "orders");
+        text.lines().filter(|line| *line == format!("{} 0 1", id.topic_id)).count()
+    });
+    assert_eq!(points, 1);
+}

@@ -1,0 +1,7 @@
+//! Whole brokers in a simulated world.
+
+#![expect(clippy::cast_possible_truncation, clippy::unwrap_used, reason = "tests")]
+
+mod checkpoints;
+mod full_disk;
+mod harness;

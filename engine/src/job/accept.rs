@@ -27,6 +27,7 @@ enum Place {
     Offsets(Wish),
     /// The lives of directories.
     Lives(Vec<u64>),
+    Retirement(DirUse, Entering),
 }
 
 /// Counts a job as running.
@@ -61,8 +62,12 @@ impl<E: Env> Jobs<E> {
             Job::Flush { dir, .. }
             | Job::Read { dir, .. }
             | Job::Search { dir, .. }
-            | Job::Retire { dir, .. }
             | Job::ReadLog { dir, .. } => Place::Dir(dirs.enter(dir)),
+            Job::Retire { dir, .. } => {
+                let dir = dirs.enter(dir);
+                let entering = dir.retirements.enter();
+                Place::Retirement(dir, entering)
+            }
             Job::Open(open) => Place::Dir(dirs.enter(&open.dir)),
             Job::Remove { dir, .. } => Place::End(dirs.end(dir)),
             Job::Commit(_) | Job::CreateJournalFile(_) => Place::None,
@@ -107,8 +112,9 @@ impl<E: Env> Jobs<E> {
                 let result = search::search(self, &dir, &cold, &here, timestamp).await;
                 Some(Event::SearchDone { query, slot, result })
             }
-            (Job::Retire { segments, at, .. }, Place::Dir(dir)) => {
-                remove::retire(self, dir, &segments, at, running).await.err().map(Event::JobFailed)
+            (Job::Retire { segments, at, .. }, Place::Retirement(dir, entering)) => {
+                let result = remove::retire(self, (dir, entering), &segments, at, running).await;
+                result.err().map(Event::JobFailed)
             }
             (Job::Remove { at, .. }, Place::End(end)) => {
                 remove::remove(self, end, at, running, emit).await;

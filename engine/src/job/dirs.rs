@@ -25,6 +25,10 @@ pub struct Dir {
     pub epochs: Gate,
     /// The number of the newest wish to write it.
     pub epochs_wish: Cell<u64>,
+    /// Deletions of segments, one after the other: a newer one that is done first would leave a hole.
+    pub retirements: Gate,
+    /// Whether one of them has begun and not come to its end.
+    pub is_retiring: Cell<bool>,
     users: Cell<usize>,
     is_gone: Cell<bool>,
     is_free: Cell<bool>,
@@ -148,6 +152,8 @@ impl Table {
             path: Arc::clone(path),
             epochs: Gate::new(1),
             epochs_wish: Cell::new(0),
+            retirements: Gate::new(1),
+            is_retiring: Cell::new(false),
             users: Cell::new(0),
             is_gone: Cell::new(false),
             is_free: Cell::new(false),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::accept::Running;
 use super::dirs::{DirEnd, DirUse};
+use super::gate::Entering;
 use super::{Jobs, failure, found, is_full};
 use crate::io::Env;
 use crate::log::files::renamed_directory;
@@ -16,11 +17,16 @@ use crate::types::{Nanos, Uuid};
 /// Deletes the files of segments.
 pub(super) async fn retire<E: Env>(
     jobs: &Jobs<E>,
-    dir: DirUse,
+    (dir, entering): (DirUse, Entering),
     segments: &[SealedSegment],
     at: Nanos,
     running: Running,
 ) -> Result<(), DiskFailure> {
+    let permit = entering.await;
+    // If an older one does not come to its end, no newer segment may go.
+    if dir.is_retiring.replace(true) {
+        return Ok(());
+    }
     let mut renamed = Vec::new();
     // Oldest first, the log before what stands beside it: what a crash leaves begins later, and has
     // no hole.
@@ -50,6 +56,8 @@ pub(super) async fn retire<E: Env>(
             synced => synced.map_err(|error| failure("flush directory", &dir.path, error))?,
         }
     }
+    dir.is_retiring.set(false);
+    drop(permit);
     // Who only waits keeps neither the broker nor a removal of the directory from going on.
     let path = std::sync::Arc::clone(&dir.path);
     let id = dir.id;

@@ -374,6 +374,45 @@ fn deleted_segments_are_readable_for_a_while() {
     sim.run(test).expect("ends");
 }
 
+/// Segments go in order, also those of two deletions that were asked for in quick succession: what a
+/// killed process leaves has no hole.
+#[test]
+fn deletions_of_segments_leave_no_hole() {
+    let mut is_begun = 0;
+    for seed in 0..40 {
+        let sim = Sim::new(seed);
+        let env = sim.env(0);
+        let prepared = async move { stopped(&env, 700).await.1.partition.sealed().to_vec() };
+        let sealed = sim.run(prepared).expect("ends");
+        assert!(sealed.len() >= 4);
+        let (older, newer) = (sealed[..2].to_vec(), sealed[2..].to_vec());
+        let env = sim.env(0);
+        let jobs = Jobs::new(env.clone(), settings(false));
+        for segments in [older, newer] {
+            let at = env.now().plus_ms(60_000);
+            let accepted = jobs.accept(Job::Retire { dir: partition_dir(), segments, at });
+            let running = jobs.clone();
+            env.spawn(async move {
+                running.run_accepted(accepted, &|event| panic!("{event:?}")).await;
+            });
+        }
+        sim.run_steps(10 + seed);
+        sim.kill();
+        let env = sim.env(0);
+        let (bases, first) = (sealed.iter().map(|segment| segment.base_offset), sealed[0]);
+        let bases: Vec<_> = bases.collect();
+        let left = async move {
+            let found = names(&env, &partition_dir()).await;
+            let is_there = |base: &i64| found.contains(&format!("{base:020}.log"));
+            bases.iter().map(is_there).collect::<Vec<_>>()
+        };
+        let left = sim.run(left).expect("ends");
+        assert!(left.is_sorted(), "seed {seed}: from {}: {left:?}", first.base_offset);
+        is_begun += u64::from(!left[0] && left[3]);
+    }
+    assert!(is_begun > 0, "no process was killed between the two");
+}
+
 /// A partition is deleted and made again under its name while jobs of the old one still run; tasks
 /// run in any order.
 #[test]

@@ -289,7 +289,7 @@ impl Member {
 }
 
 fn decode<R: Request>(version: i16, bytes: Bytes) -> io::Result<R::Response> {
-    let mut reader = Reader::new(bytes);
+    let mut reader = Reader::of_own(bytes);
     get_response_header(R::API, version, &mut reader).map_err(io::Error::other)?;
     R::Response::decode(version, &mut reader).map_err(io::Error::other)
 }

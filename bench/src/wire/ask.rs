@@ -158,7 +158,7 @@ impl Asker {
         let frame = self.frame().map_err(|source| self.broken(what, source))?;
         let address = &self.address;
         let malformed = |source| AskError::Malformed { address: address.clone(), what, source };
-        let mut reader = Reader::new(Bytes::from(frame));
+        let mut reader = Reader::of_own(Bytes::from(frame));
         let correlation = get_response_header(R::API, version, &mut reader).map_err(malformed)?;
         self.answered = self.answered.wrapping_add(1);
         if correlation != self.answered {

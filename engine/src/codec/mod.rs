@@ -15,7 +15,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use reader::{BUDGET_FLOOR, BUDGET_PER_BYTE, DecodeError, Reader, TAGS_MAX};
+pub use reader::{BUDGET_BASE, BUDGET_PER_BYTE, DecodeError, Reader, TAGS_MAX};
 pub use records::Records;
 pub use sample::Sampler;
 pub use schema::{Message, any_tag, tags_ascend};

@@ -3,10 +3,15 @@
 use crate::types::Uuid;
 use bytes::Bytes;
 
-/// Bytes of decoded structures allowed per byte received.
-pub const BUDGET_PER_BYTE: usize = 4;
-/// Bytes of decoded structures allowed for any input, however short.
-pub const BUDGET_FLOOR: usize = 256 * 1024;
+/// Bytes of decoded structures allowed per byte received: with the bytes themselves that makes four.
+pub const BUDGET_PER_BYTE: usize = 3;
+/// Bytes of decoded structures allowed on top for any input, however short: thousands of the short names
+/// that take more memory than bytes on the wire.
+pub const BUDGET_BASE: usize = 64 * 1024;
+/// As [`BUDGET_PER_BYTE`], for what nobody else had a hand in: see [`Reader::of_own`].
+pub const OWN_BUDGET_PER_BYTE: usize = 16;
+/// The least that an allocation takes of the budget, as allocators have no smaller pieces.
+pub const ALLOCATION_BYTES_MIN: usize = 16;
 /// How many unknown tagged fields one input may carry in all its structures.
 pub const TAGS_MAX: u32 = 1_000;
 
@@ -72,8 +77,19 @@ impl Reader {
     /// Reads `bytes` from the first to the last.
     #[must_use]
     pub fn new(bytes: Bytes) -> Self {
+        Self::with_budget(bytes, BUDGET_PER_BYTE)
+    }
+
+    /// Reads what this side wrote itself, or asked a broker of its choice for: such messages hold small
+    /// arrays by the thousand, so they may take more memory than what anybody sends.
+    #[must_use]
+    pub fn of_own(bytes: Bytes) -> Self {
+        Self::with_budget(bytes, OWN_BUDGET_PER_BYTE)
+    }
+
+    fn with_budget(bytes: Bytes, per_byte: usize) -> Self {
         let end = bytes.len();
-        let budget = end.saturating_mul(BUDGET_PER_BYTE).saturating_add(BUDGET_FLOOR);
+        let budget = end.saturating_mul(per_byte).saturating_add(BUDGET_BASE);
         Self { bytes, position: 0, end, budget, tags_left: TAGS_MAX }
     }
 
@@ -139,12 +155,17 @@ impl Reader {
         Ok(())
     }
 
-    /// Takes `bytes` of memory out of this input's budget, before they are allocated.
+    /// Takes one allocation of `bytes` out of this input's budget, before it is made.
     ///
     /// # Errors
     /// [`DecodeError::Budget`].
     pub const fn charge(&mut self, bytes: usize) -> Result<(), DecodeError> {
-        match self.budget.checked_sub(bytes) {
+        let taken = match bytes {
+            0 => 0,
+            1..ALLOCATION_BYTES_MIN => ALLOCATION_BYTES_MIN,
+            bytes => bytes,
+        };
+        match self.budget.checked_sub(taken) {
             Some(left) => {
                 self.budget = left;
                 Ok(())

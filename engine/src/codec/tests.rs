@@ -194,16 +194,18 @@ fn long_records_are_not_copied() {
 
 #[test]
 fn memory_is_bounded_by_what_arrived() {
-    // 32 bytes of memory for each byte on the wire: honest up to the floor, refused beyond.
-    let names = |count: usize| {
+    // 32 bytes of memory for each byte on the wire: let through up to the base, refused beyond.
+    let names = |count: usize, reader: fn(Bytes) -> Reader| {
         let mut writer = Writer::new();
         writer.put_array_length(Some(count), true);
         writer.put_slice(&vec![1; count]);
         let cx = Cx::new(0, true);
-        Vec::<Str>::get(&mut Reader::new(writer.finish().unwrap().into_bytes()), cx)
+        Vec::<Str>::get(&mut reader(writer.finish().unwrap().into_bytes()), cx)
     };
-    assert_eq!(names(4_000).map(|names| names.len()), Ok(4_000));
-    assert_eq!(names(100_000), Err(DecodeError::Budget));
+    assert_eq!(names(2_000, Reader::new).map(|names| names.len()), Ok(2_000));
+    assert_eq!(names(3_000, Reader::new), Err(DecodeError::Budget));
+    assert_eq!(names(3_000, Reader::of_own).map(|names| names.len()), Ok(3_000));
+    assert_eq!(names(5_000, Reader::of_own), Err(DecodeError::Budget));
 }
 
 #[test]

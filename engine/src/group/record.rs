@@ -127,7 +127,7 @@ pub enum RecordError {
 /// # Errors
 /// [`RecordError`] if the type is known and the bytes do not follow it.
 pub fn decode(key: Option<&Bytes>, value: Option<&Bytes>) -> Result<GroupRecord, RecordError> {
-    let mut reader = Reader::new(key.ok_or(RecordError::NoKey)?.clone());
+    let mut reader = Reader::of_own(key.ok_or(RecordError::NoKey)?.clone());
     let key_type = reader.i16().map_err(RecordError::Key)?;
     if OFFSET_KEYS.contains(&key_type) {
         let key: OffsetKeyFields = rest(key_type, reader).map_err(RecordError::Key)?;
@@ -156,7 +156,7 @@ fn rest<M: Message>(version: i16, mut reader: Reader) -> Result<M, DecodeError> 
 
 /// A value with its version before it.
 fn versioned<M: Message>(value: &Bytes) -> Result<M, RecordError> {
-    let mut reader = Reader::new(value.clone());
+    let mut reader = Reader::of_own(value.clone());
     let version = reader.i16().map_err(RecordError::Value)?;
     rest(version, reader).map_err(RecordError::Value)
 }

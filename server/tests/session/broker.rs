@@ -145,7 +145,7 @@ impl Client {
 
     /// The next answer, which must be to this request.
     pub fn receive<R: Request>(&mut self, id: i32, version: i16) -> R::Response {
-        let mut reader = Reader::new(self.receive_frame().expect("an answer"));
+        let mut reader = Reader::of_own(self.receive_frame().expect("an answer"));
         assert_eq!(get_response_header(R::API, version, &mut reader).unwrap(), id);
         let response = R::Response::decode(version, &mut reader).unwrap();
         reader.finish().unwrap();

@@ -222,7 +222,7 @@ impl MetadataRecord {
     /// # Errors
     /// [`RecordError`]: every kind is fatal for the fold of the log.
     pub fn decode(value: Bytes) -> Result<Self, RecordError> {
-        let mut reader = Reader::new(value);
+        let mut reader = Reader::of_own(value);
         let frame_version = reader.uvarint().map_err(RecordError::Frame)?;
         if frame_version != FRAME_VERSION {
             return Err(RecordError::FrameVersion(frame_version));

@@ -9,6 +9,10 @@ pub const CHUNK_BYTES: usize = 64 * 1024;
 /// Largest record batch that any topic may allow (`max.message.bytes` may not be set above it). Bytes.
 pub const BATCH_BYTES_MAX: usize = 100 * 1024 * 1024;
 
+/// Most that may come out of one compressed batch: a little more than the largest batch that is not
+/// compressed. Bytes.
+pub const DECOMPRESSED_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
 /// Most calls that wait in a lane from one shard to another before the sender waits. Messages.
 pub const LANE_MESSAGES_MAX: usize = 4096;
 
@@ -84,6 +88,7 @@ const _: () = assert!(BLOCK_BYTES.is_power_of_two());
 const _: () = assert!(CHUNK_BYTES.is_multiple_of(BLOCK_BYTES));
 const _: () = assert!(CHUNK_BYTES.is_power_of_two());
 const _: () = assert!(READ_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
+const _: () = assert!(BATCH_BYTES_MAX as u64 <= DECOMPRESSED_BYTES_MAX);
 const _: () = assert!(TURN_CALLS_MAX <= LANE_MESSAGES_MAX);
 const _: () = assert!(JOURNAL_ENTRY_BYTES_MAX + BLOCK_BYTES as u64 <= JOURNAL_FILE_BYTES);
 const _: () = assert!(DIRECT_APPEND_BYTES <= JOURNAL_ENTRY_BYTES_MAX / 2);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Partition;
 use super::producer_snapshot;
 use super::producers::{Admit, Origin, ProducerError};
-use crate::limits::INDEX_INTERVAL_BYTES_MIN;
+use crate::limits::{DECOMPRESSED_BYTES_MAX, INDEX_INTERVAL_BYTES_MIN};
 use crate::log::index::IndexRules;
 use crate::log::segment::OpenSegment;
 use crate::log::tail::Mark;
@@ -62,9 +62,6 @@ pub struct Now {
     /// Wall-clock time.
     pub wall_ms: TimestampMs,
 }
-
-/// Largest output of decompressing one batch for validation. Bytes.
-const DECOMPRESSED_BYTES_MAX: u64 = 1 << 30;
 
 /// The rules of a topic for produced batches.
 #[must_use]

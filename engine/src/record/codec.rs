@@ -62,6 +62,8 @@ const XERIAL_HEADER_BYTES: usize = 16;
 const XERIAL_BLOCK_BYTES: usize = 32 * 1024;
 /// A three-byte snappy copy yields at most 64 bytes, so no honest block grows more than this.
 const SNAPPY_GROWTH_MAX: usize = 22;
+/// Largest block of snappy: it is decompressed whole. Clients send blocks of 32 KiB, or a batch. Bytes.
+const SNAPPY_BLOCK_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const LZ4_MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 /// The largest zstd window that Kafka's own reader accepts, as a power of two.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
@@ -205,7 +207,7 @@ struct SnappyReader<'a> {
     framed: bool,
     block: Vec<u8>,
     read: usize,
-    bound: u64,
+    block_max: u64,
 }
 
 impl<'a> SnappyReader<'a> {
@@ -216,7 +218,8 @@ impl<'a> SnappyReader<'a> {
         } else {
             compressed
         };
-        Ok(Self { rest, framed, block: Vec::new(), read: 0, bound })
+        let block_max = bound.min(SNAPPY_BLOCK_BYTES_MAX);
+        Ok(Self { rest, framed, block: Vec::new(), read: 0, block_max })
     }
 
     fn read(&mut self, out: &mut [u8]) -> Result<usize, CodecError> {
@@ -226,8 +229,8 @@ impl<'a> SnappyReader<'a> {
             if size > packed.len().saturating_mul(SNAPPY_GROWTH_MAX) {
                 return Err(CodecError::Malformed);
             }
-            if size as u64 > self.bound {
-                return Err(CodecError::TooLarge(self.bound));
+            if size as u64 > self.block_max {
+                return Err(CodecError::TooLarge(self.block_max));
             }
             self.block.resize(size, 0);
             snap::raw::Decoder::new()

@@ -476,6 +476,9 @@ fn bombs_stop_at_the_bound() {
     // A bare snappy block that claims 4 GiB in five bytes.
     let lie = [0xff, 0xff, 0xff, 0xff, 0x0f];
     assert_eq!(decompress(Codec::Snappy, &lie, 1 << 20), Err(CodecError::Malformed));
+    // One that is true, and larger than a block may be.
+    let large = snap::raw::Encoder::new().compress_vec(&vec![0; 65 << 20]).unwrap();
+    assert_eq!(decompress(Codec::Snappy, &large, 1 << 30), Err(CodecError::TooLarge(64 << 20)));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::compression::Codec;
+use crate::client::choice;
 use crate::client::outcome::Outcome;
 use crate::floor::Floor;
 use crate::measure::latency::{Summary, curve};
@@ -100,7 +101,8 @@ pub struct Produce {
     pub requests: u64,
     pub records_per_s: f64,
     pub bytes_per_s: f64,
-    pub batch_bytes_per_s: f64,
+    /// Null where the client does not tell.
+    pub batch_bytes_per_s: Option<f64>,
     pub requests_per_s: f64,
 }
 
@@ -118,13 +120,22 @@ pub struct Consume {
     pub requests: u64,
     pub records_per_s: f64,
     pub bytes_per_s: f64,
-    pub batch_bytes_per_s: f64,
+    /// Null where the client does not tell.
+    pub batch_bytes_per_s: Option<f64>,
     pub requests_per_s: f64,
+}
+
+/// What made the loads of results that do not say it.
+fn own() -> String {
+    "own".into()
 }
 
 /// What the generator used.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Client {
+    /// Its name and version.
+    #[serde(default = "own")]
+    pub name: String,
     pub cpu_s: f64,
     /// Share of one core.
     pub cores: f64,
@@ -193,6 +204,7 @@ impl RunResult {
         let rate = |amount: u64| if measured_s > 0.0 { amount as f64 / measured_s } else { 0.0 };
         let gb = (counters.acked_bytes + counters.consumed_bytes) as f64 / 1e9;
         let requests = (counters.produce_requests + counters.fetch_requests) as f64;
+        let batches = workload.client == choice::Client::Own;
         let produce = (workload.producers > 0).then(|| Produce {
             latency_us: Summary::of(&recorder.produce),
             service_us: Summary::of(&recorder.service),
@@ -201,7 +213,7 @@ impl RunResult {
             requests: counters.produce_requests,
             records_per_s: round(rate(counters.acked_records)),
             bytes_per_s: round(rate(counters.acked_bytes)),
-            batch_bytes_per_s: round(rate(counters.acked_batch_bytes)),
+            batch_bytes_per_s: batches.then(|| round(rate(counters.acked_batch_bytes))),
             requests_per_s: round(rate(counters.produce_requests)),
         });
         let consume = (workload.consumers > 0).then(|| Consume {
@@ -210,10 +222,10 @@ impl RunResult {
             requests: counters.fetch_requests,
             records_per_s: round(rate(counters.consumed_records)),
             bytes_per_s: round(rate(counters.consumed_bytes)),
-            batch_bytes_per_s: round(rate(counters.consumed_batch_bytes)),
+            batch_bytes_per_s: batches.then(|| round(rate(counters.consumed_batch_bytes))),
             requests_per_s: round(rate(counters.fetch_requests)),
         });
-        let client = client(outcome, measured_s, gb, requests);
+        let client = client(workload.client, outcome, measured_s, (gb, requests));
         let (device, written) = (&used.device, used.device.written_bytes);
         let mut result = Self {
             schema: SCHEMA,
@@ -288,7 +300,9 @@ impl RunResult {
                     .into(),
             );
         }
-        if self.workload.compression != Codec::None {
+        if self.workload.client == choice::Client::Librdkafka {
+            remarks.push("librdkafka made the load: service time begins where a record is handed to it, so its queueing and linger are in it; it packs batches and requests as it sees fit, and connects again by itself".into());
+        } else if self.workload.compression != Codec::None {
             remarks.push("each batch was compressed once and sent many times: the generator's CPU does not include compressing, and compressed consumed bytes count as they came".into());
         }
         if self.reconnects > 0 {
@@ -327,13 +341,23 @@ const LATE_SHARE: f64 = 0.05;
 /// From this share on, it is mentioned.
 const LATE_WORTH_SAYING: f64 = 0.001;
 
-fn client(outcome: &Outcome, measured_s: f64, gb: f64, requests: f64) -> Client {
+fn client(
+    kind: choice::Client,
+    outcome: &Outcome,
+    measured_s: f64,
+    (gb, requests): (f64, f64),
+) -> Client {
     let Outcome { recorder, used, .. } = outcome;
     let counters = &recorder.counters;
     let cpu_s = used.client.cpu_us as f64 / 1e6;
     let cores = per(cpu_s, measured_s).unwrap_or(0.0);
     let late = counters.late_by_client as f64 > LATE_SHARE * counters.acked_records.max(1) as f64;
+    let name = match kind {
+        choice::Client::Own => "own",
+        choice::Client::Librdkafka => "librdkafka",
+    };
     Client {
+        name: format!("{name} {}", kind.version().unwrap_or_default()),
         cpu_s: round(cpu_s),
         cores: round(cores),
         cpu_s_per_gb: per(cpu_s, gb).map(round),

@@ -122,10 +122,10 @@ impl Session<'_> {
             return Err(SessionError::Flags(format!("--broker-pid: there is no process {pid}")));
         }
         let broker = self.broker_pid.or_else(|| process::listener(&target.bootstrap));
-        let driver = Driver::new(&workload, target, broker)?;
-        let (clock, window_ns) = driver.window();
+        let run = self.load.client.prepare(&workload, target, broker)?;
+        let (clock, window_ns) = run.window();
         let watch = Watch::begin(target, clock, window_ns);
-        let mut outcome = driver.run(second);
+        let mut outcome = run.run(second);
         outcome.stages = watch.and_then(Watch::end);
         let command = |line: String| line.chars().take(400).collect();
         let context = Context {

@@ -6,6 +6,7 @@ use crate::batch::compression::Codec;
 use crate::batch::key::KeyMix;
 use crate::batch::payload::Payload;
 use crate::batch::size::SizeMix;
+use crate::client::choice::Client;
 use crate::client::schedule::Step;
 
 /// Where consumers begin and what they do at the end.
@@ -103,6 +104,9 @@ pub struct WorkloadNote {
     pub partitions: usize,
     pub producers: usize,
     pub in_flight: usize,
+    /// What drove the load.
+    #[serde(default)]
+    pub client: Client,
     /// `open` or `closed`.
     pub pace: String,
     /// Records per second asked for (null: closed loop).

@@ -46,6 +46,10 @@ fn wrong_command_lines_are_refused_with_a_reason() {
         (&["scenario", "nonsense"], "there are"),
         (&["verify", "--bootstrap", "h:1", "--check"], "--ledger"),
         (&["run", "--bootstrap", "h:1", "--workload", "/nowhere.toml"], "/nowhere.toml"),
+        #[cfg(not(feature = "librdkafka"))]
+        (&["run", "--bootstrap", "h:1", "--client", "librdkafka"], "--features librdkafka"),
+        #[cfg(feature = "librdkafka")]
+        (&["run", "--bootstrap", "h:1", "--client", "librdkafka", "--spin"], "--client own"),
     ] {
         let output = output(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", words(&output));

@@ -148,10 +148,15 @@ def kafkajs():
     once(NODE_MODULES, digest(*manifests), build)
 
 
-def rdkafka():
-    """The Rust application; cargo itself knows when to build it again."""
+def compiler():
+    """What librdkafka's build needs."""
     package("c++", "g++")
     package("make", "make")
+
+
+def rdkafka():
+    """The Rust application; cargo itself knows when to build it again."""
+    compiler()
     run(["cargo", "build", "--locked", "--manifest-path", HERE / "rdkafka" / "Cargo.toml"],
         env=dict(os.environ, CARGO_TARGET_DIR=str(RDKAFKA)))
 

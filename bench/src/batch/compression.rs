@@ -29,6 +29,18 @@ pub enum Codec {
     Zstd,
 }
 
+impl std::fmt::Display for Codec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Snappy => "snappy",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        })
+    }
+}
+
 impl Codec {
     /// The lowest bits of a batch's attributes.
     pub fn bits(self) -> u8 {

@@ -10,6 +10,7 @@ use crate::batch::compression::Codec;
 use crate::batch::key::KeyMix;
 use crate::batch::payload::Payload;
 use crate::batch::size::SizeMix;
+use crate::client::choice::Client;
 use crate::client::driver;
 use crate::client::schedule::Step;
 use crate::client::setup::{Target, TopicWish};
@@ -66,6 +67,9 @@ pub struct LoadArgs {
     /// Configuration of a topic that the run creates; may be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = unit::pair)]
     pub topic_config: Vec<(String, String)>,
+    /// The client that makes the load: this program's own, or librdkafka.
+    #[arg(long, value_enum, default_value = "own")]
+    pub client: Client,
     /// Producing connections.
     #[arg(long, visible_alias = "connections", default_value_t = 1)]
     pub producers: usize,
@@ -176,6 +180,20 @@ impl LoadArgs {
         }
     }
 
+    /// Whether the client can do what the flags say; if not, why.
+    fn check_client(&self) -> Result<(), String> {
+        self.client.version()?;
+        if self.client == Client::Librdkafka && self.spin {
+            return Err(
+                "--spin is for --client own: librdkafka's threads sleep as they will".into()
+            );
+        }
+        if self.client == Client::Librdkafka && self.compression == Codec::Zstd {
+            return Err("--client librdkafka is built without zstd: say gzip, snappy or lz4".into());
+        }
+        Ok(())
+    }
+
     /// Whether the flags fit together; if not, why.
     pub fn check(&self) -> Result<(), String> {
         let wrong = |text: &str| Err(text.to_owned());
@@ -211,7 +229,7 @@ impl LoadArgs {
         if self.batch_size > 1 << 30 {
             return wrong("--batch-size above 1 GiB does not fit a request");
         }
-        Ok(())
+        self.check_client()
     }
 
     /// The measured time.
@@ -331,6 +349,7 @@ impl LoadArgs {
             partitions: target.partitions(),
             producers: workload.producers,
             in_flight: workload.in_flight,
+            client: self.client,
             pace: if rates.is_empty() { "closed" } else { "open" }.into(),
             rate: (!rates.is_empty()).then_some(mean),
             record_size: workload.sizes.to_string(),

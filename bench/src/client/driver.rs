@@ -5,27 +5,22 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::consumer::Consumer;
+use super::course::{Course, Turn, awaits_arrivals};
 use super::journey::Journeys;
 use super::outcome::Outcome;
 use super::producer::Producer;
 use super::schedule::{Schedule, Step};
 use super::setup::Target;
-use super::ticks::Ticks;
 use super::workforce::{self, Hire, Workforce};
 use crate::batch::payload::Chance;
 use crate::clock::Clock;
 use crate::measure::recorder::{Recorder, Second};
-use crate::measure::used::Sample;
-use crate::sys::{self, Poll, Ready};
+use crate::sys::{Poll, Ready};
 use crate::wire::ask::AskError;
 use crate::workload::{Pace, ReadFrom, Workload};
 
 /// Longest sleep of the loop, so that signals and deadlines are seen.
 const NAP_NS: u64 = 100_000_000;
-/// How long records may take to reach a consumer after the last acknowledgement before the run ends without them.
-const ARRIVAL_NS: u64 = 1_000_000_000;
-/// How long an open loop may take after its end to send what was due before it.
-const REST_NS: u64 = 1_000_000_000;
 /// Time between attempts to connect again.
 const RETRY_NS: u64 = 50_000_000;
 /// With reconnecting, answers may still come for this long after the end.
@@ -48,6 +43,10 @@ pub enum RunError {
     /// The workload and the target do not fit.
     #[error("{0}")]
     Misfit(String),
+    /// The other client refused something.
+    #[cfg(feature = "librdkafka")]
+    #[error("librdkafka: {0}")]
+    Librdkafka(#[from] rdkafka::error::KafkaError),
 }
 
 /// Drives one workload against one target.
@@ -83,7 +82,7 @@ impl<'w> Driver<'w> {
         let count = workload.producers + 2 * workload.consumers_in_all();
         let poll = Poll::new(count.max(16))
             .map_err(|source| RunError::System { what: "cannot create an epoll set", source })?;
-        let run = Chance::new(workload.seed ^ clock.start_unix_ns()).next() as u32;
+        let run = run_number(workload, clock);
         let hire = Hire { workload, target, clock, run, poll: &poll };
         let force = hire.everyone()?;
         let follows = !force.consumers.is_empty() && workload.producers > 0;
@@ -93,11 +92,7 @@ impl<'w> Driver<'w> {
         } else {
             Journeys::default()
         };
-        // Connecting took its time; the load begins a moment from now.
-        let begin_ns = clock.now_ns() + 20_000_000;
-        let measured = begin_ns + workload.warmup_ns;
-        let window = measured..measured.saturating_add(workload.duration_ns);
-        let recorder = Recorder::new(window, &phases(workload, begin_ns));
+        let (begin_ns, recorder) = begin(workload, clock);
         let mut driver = Self {
             workload,
             clock,
@@ -138,57 +133,31 @@ impl<'w> Driver<'w> {
 
     /// Runs the whole workload. `second` is told each second as it ends.
     pub fn run(mut self, mut second: impl FnMut(&Second)) -> Outcome {
-        let window = self.recorder.window.clone();
         let mut ready = Vec::new();
-        let mut before = None;
-        let mut after = None;
-        let mut cut_short = None;
-        let mut ticks = Ticks::new(self.begin_ns, self.broker);
+        let mut course = Course::new(self.clock, self.broker, self.begin_ns);
         loop {
             let now_ns = self.clock.now_ns();
-            if before.is_none() && now_ns >= window.start {
-                before = Some(Sample::take(&self.clock, self.broker));
-            }
             let enough = self.enough();
-            if after.is_none() && (now_ns >= window.end || enough) {
-                self.recorder.window.end = now_ns.min(window.end);
-                after = Some(Sample::take(&self.clock, self.broker));
-                self.end_load();
+            match course.at(now_ns, enough, &mut self.recorder, &mut second) {
+                Turn::On => {}
+                Turn::EndLoad => self.end_load(),
+                Turn::Stop => self.force.producers.iter_mut().for_each(Producer::stop),
             }
-            if after.is_some_and(|after| now_ns > after.at_ns + REST_NS) {
-                self.force.producers.iter_mut().for_each(Producer::stop);
-            }
-            if sys::interrupted() && cut_short.is_none() {
-                cut_short = Some("interrupted".to_owned());
-                self.recorder.window.end = now_ns.min(window.end);
-                after.get_or_insert_with(|| Sample::take(&self.clock, self.broker));
-                self.force.producers.iter_mut().for_each(Producer::stop);
-            }
-            if now_ns >= ticks.next_ns {
-                second(ticks.close(&mut self.recorder, now_ns));
-            }
-            if after.is_some_and(|after| self.finished(now_ns, after.at_ns)) {
+            if course.end_ns().is_some_and(|end_ns| self.finished(now_ns, end_ns)) {
                 break;
             }
-            let edge_ns = if before.is_none() { window.start } else { window.end };
-            let edge_ns = if edge_ns > now_ns { edge_ns } else { u64::MAX };
-            if let Err(text) = self.turn(now_ns, ticks.next_ns.min(edge_ns), &mut ready) {
-                self.recorder.error(format!("broken: {text}"));
-                cut_short = Some(text);
-                self.recorder.window.end = self.clock.now_ns().min(window.end);
+            let wake_ns = course.wake_ns(now_ns, &self.recorder.window);
+            if let Err(text) = self.turn(now_ns, wake_ns, &mut ready) {
+                course.break_off(text, &mut self.recorder);
                 break;
             }
         }
-        let end_ns = self.clock.now_ns();
-        if ticks.last_ns < end_ns {
-            ticks.close(&mut self.recorder, end_ns);
-        }
-        let after = after.unwrap_or_else(|| Sample::take(&self.clock, self.broker));
+        let ended = course.finish(&mut self.recorder);
         let producers = &self.force.producers;
         Outcome {
-            used: after.since(&before.unwrap_or(after)),
-            cut_short,
-            unsent: producers.iter().map(|producer| producer.unsent(after.at_ns)).sum(),
+            used: ended.used,
+            cut_short: ended.cut_short,
+            unsent: producers.iter().map(|producer| producer.unsent(ended.at_ns)).sum(),
             unanswered: producers.iter().map(Producer::outstanding).sum(),
             start_unix_ns: self.clock.start_unix_ns(),
             untracked: !self.force.stamped && !self.journeys.follows(),
@@ -220,12 +189,8 @@ impl<'w> Driver<'w> {
             return self.workload.reconnect && now_ns > end_ns + MENDING_NS;
         }
         let idle_ns = *self.idle_ns.get_or_insert(now_ns);
-        let follows =
-            !self.force.consumers.is_empty() && self.workload.read_from == ReadFrom::Latest;
         let tracked = self.force.stamped || self.journeys.follows();
-        let wanted = self.recorder.produce.len() * self.workload.groups.max(1) as u64;
-        let missing = self.recorder.end_to_end.len() < wanted;
-        !(follows && tracked && missing && now_ns < idle_ns + ARRIVAL_NS)
+        !awaits_arrivals(self.workload, &self.recorder, tracked, (idle_ns, now_ns))
     }
 
     /// One turn: whoever is due sends, then what has come is read.
@@ -394,6 +359,19 @@ impl<'w> Driver<'w> {
         }
         Ok(())
     }
+}
+
+/// A number that tells this run's records from those of others.
+pub fn run_number(workload: &Workload, clock: Clock) -> u32 {
+    Chance::new(workload.seed ^ clock.start_unix_ns()).next() as u32
+}
+
+/// When the load begins, and a recorder for it: connecting took its time, so a moment from now.
+pub fn begin(workload: &Workload, clock: Clock) -> (u64, Recorder) {
+    let begin_ns = clock.now_ns() + 20_000_000;
+    let measured = begin_ns + workload.warmup_ns;
+    let window = measured..measured.saturating_add(workload.duration_ns);
+    (begin_ns, Recorder::new(window, &phases(workload, begin_ns)))
 }
 
 /// The phases of a workload with more than one rate, behind its warm-up.

@@ -266,7 +266,8 @@ fn share(target: &Target, index: usize) -> Result<(&str, &[i32]), RunError> {
         .ok_or_else(|| RunError::Misfit("no partition has a leader".into()))
 }
 
-fn places(workload: &Workload, target: &Target) -> Result<BTreeMap<i32, Place>, RunError> {
+/// Where consumers begin in each partition.
+pub fn places(workload: &Workload, target: &Target) -> Result<BTreeMap<i32, Place>, RunError> {
     let mut places = BTreeMap::new();
     for (address, partitions) in &target.led {
         let mut asker = Asker::connect(address, ASK_TIMEOUT)?;

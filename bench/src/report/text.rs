@@ -117,7 +117,8 @@ pub fn summary(result: &RunResult) -> Vec<String> {
             .map_or("unknown".into(), |bytes| format!("{:.0} MiB", bytes as f64 / 1048576.0)),
     ));
     lines.push(format!(
-        "client CPU {}, {}, {:.2} cores; woke late p99 {}, max {}",
+        "client {}: CPU {}, {}, {:.2} cores; woke late p99 {}, max {}",
+        result.client.name,
         known(result.client.cpu_s_per_gb, "s/GB"),
         known(result.client.cpu_us_per_request, "us/request"),
         result.client.cores,

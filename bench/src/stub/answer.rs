@@ -15,6 +15,8 @@ const OFFERED: [(i16, i16, i16); 8] = [
     (key::INIT_PRODUCER_ID, 0, 1),
 ];
 
+/// The error of an API version that is not offered.
+const UNSUPPORTED_VERSION: i16 = 35;
 /// Partitions every topic has.
 pub const PARTITIONS: i32 = 6;
 
@@ -48,7 +50,7 @@ pub fn answer(head: &[u8], port: u16) -> Option<(Option<u64>, Vec<u8>)> {
             Some(u64::from(wait_ms.unsigned_abs()) * 1_000_000)
         }
         _ => {
-            cold(api, body, port, &mut out)?;
+            cold((api, version), body, port, &mut out)?;
             Some(0)
         }
     };
@@ -95,12 +97,13 @@ fn produce(
     Ok(acks != 0)
 }
 
-fn cold(api: i16, body: &[u8], port: u16, out: &mut Vec<u8>) -> Option<()> {
+fn cold((api, version): (i16, i16), body: &[u8], port: u16, out: &mut Vec<u8>) -> Option<()> {
     let mut reader = Reader::resume(body, false);
     let mut writer = Writer::resume(out, false);
     match api {
         key::API_VERSIONS => {
-            writer.i16(0);
+            // A version that is not offered is answered in the first one, and the client asks again.
+            writer.i16(if version == 0 { 0 } else { UNSUPPORTED_VERSION });
             writer.array(OFFERED.len());
             for (api, low, high) in OFFERED {
                 writer.i16(api);
@@ -109,8 +112,11 @@ fn cold(api: i16, body: &[u8], port: u16, out: &mut Vec<u8>) -> Option<()> {
             }
         }
         key::METADATA => {
-            reader.array().ok()?;
-            let topic = reader.string().ok()?;
+            // Clients ask for no topic, for all, or for the one that they use.
+            let topic = match reader.array().ok()? {
+                0 => None,
+                _ => Some(reader.string().ok()?),
+            };
             writer.i32(0);
             writer.array(1);
             writer.i32(1);
@@ -119,7 +125,8 @@ fn cold(api: i16, body: &[u8], port: u16, out: &mut Vec<u8>) -> Option<()> {
             writer.null_string();
             writer.string("stub");
             writer.i32(1);
-            writer.array(1);
+            writer.array(usize::from(topic.is_some()));
+            let Some(topic) = topic else { return Some(()) };
             writer.i16(0);
             writer.string(&topic);
             writer.i8(0);

@@ -56,7 +56,7 @@ function about() {
     const work = result.workload;
     list.append(make("p", {}, make("b", {}, label), ` — acknowledged means ${result.target.durability.acknowledged}: ${result.target.durability.text}.`));
     list.append(make("p", { class: "soft" },
-      `${work.producers} producers × ${work.in_flight} in flight, ${work.pace} loop` +
+      `Client ${result.client.name}. ${work.producers} producers × ${work.in_flight} in flight, ${work.pace} loop` +
       (work.rate ? ` at ${count(work.rate)} records/s` : "") +
       `, records of ${work.record_size} bytes, batches up to ${bytes(work.batch_bytes)}, keys ${work.keys}, compression ${work.compression}, ` +
       `acks ${work.acks}, ${work.partitions} partitions, ${work.consumers} consumers` + (work.groups ? ` in each of ${work.groups} groups` : "") +

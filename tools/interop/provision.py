@@ -161,6 +161,13 @@ def rdkafka():
         env=dict(os.environ, CARGO_TARGET_DIR=str(RDKAFKA)))
 
 
+def chromium():
+    """A browser, for the page of reports."""
+    if not shutil.which("chromium") and os.geteuid() != 0:
+        raise Unsupported("there is no chromium, and installing it needs root (Debian: apt-get install chromium)")
+    package("chromium", "chromium")
+
+
 def loop():
     """File systems of their own on loop devices."""
     package("mkfs.ext4", "e2fsprogs")
@@ -178,7 +185,8 @@ def loop():
             raise Unsupported(f"there are no loop devices: {error}") from error
 
 
-PARTS = {"loop": loop, "jars": jars, "venv": venv, "kcat": kcat, "kafkajs": kafkajs, "rdkafka": rdkafka}
+PARTS = {"loop": loop, "jars": jars, "venv": venv, "kcat": kcat, "kafkajs": kafkajs, "rdkafka": rdkafka,
+         "chromium": chromium}
 
 
 def provide(names):

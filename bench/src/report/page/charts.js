@@ -35,6 +35,11 @@ function summary(run, kind) {
   return kind === "service" ? produce.service_us : produce.latency_us;
 }
 
+// From the lightest of a heat map to its strongest.
+function scale() {
+  return make("div", { class: "legend" }, make("span", {}, "few of the second's records ", make("i", { class: "scale" }), " most of them"));
+}
+
 // Latency over time: how many records fell where, each second.
 function heat(run, field) {
   const seconds = run.result.seconds.filter((second) => second[field] && second[field].length > 0);
@@ -44,11 +49,16 @@ function heat(run, field) {
   const end = run.result.seconds[run.result.seconds.length - 1].at_s;
   const latency = (bucket) => Math.pow(10, bucket / 10);
   const plot = new Plot(540, 250, { from: 0, to: end }, { log: true, from: latency(from), to: latency(to) });
+  const strongest = Math.max(...seconds.map((second) => {
+    const records = second[field].map(([, records]) => records);
+    return Math.max(...records) / records.reduce((total, some) => total + some, 0);
+  }));
+  plot.warm(run.result.seconds);
   let before = 0;
   for (const second of run.result.seconds) {
     const sum = (second[field] || []).reduce((total, [, records]) => total + records, 0);
     for (const [bucket, records] of second[field] || []) {
-      const share = 0.12 + 0.88 * Math.pow(records / sum, 0.35);
+      const share = 0.12 + 0.88 * Math.pow(Math.min(records / sum / strongest, 1), 0.4);
       const x = plot.px(before), y = plot.py(latency(bucket + 1));
       const mix = `color-mix(in srgb, rgb(var(--heat1)) ${(share * 100).toFixed(0)}%, rgb(var(--heat0)))`;
       plot.svg.append(make("rect", {
@@ -59,11 +69,11 @@ function heat(run, field) {
     before = second.at_s;
   }
   plot.axes(linear(end, (value) => trim(value)), decades(latency(from), latency(to), time), "seconds");
-  return plot.svg;
+  return make("div", {}, scale(), plot.svg);
 }
 
 // Lines over time; `series` gives [name, value of a second, dashed].
-function overTime(runs, series, name, log) {
+function overTime(runs, series, name, log, wide) {
   const lines = [];
   runs.forEach((run, index) => series.forEach(([label, value, dashed], at) => {
     const points = [];
@@ -76,7 +86,7 @@ function overTime(runs, series, name, log) {
     }
     const stroke = runs.length === 1 ? colour(at) : colour(index);
     const title = runs.length === 1 ? label : series.length === 1 ? run.label : `${run.label}: ${label}`;
-    if (points.length > 0) lines.push({ title, points, stroke, dashed: runs.length > 1 && dashed });
+    if (points.length > 0) lines.push({ title, points, stroke, dashed });
   }));
   if (lines.length === 0) return null;
   const all = lines.flatMap((line) => line.points);
@@ -85,13 +95,9 @@ function overTime(runs, series, name, log) {
   const scale = log
     ? { log: true, from: Math.pow(10, Math.floor(Math.log10(low))), to: Math.pow(10, Math.ceil(Math.log10(high * 1.001))) }
     : { from: 0, to: high * 1.08 };
-  const plot = new Plot(540, 250, { from: 0, to: end }, scale);
+  const plot = new Plot(wide ? 1100 : 540, 250, { from: 0, to: end }, scale);
   plot.axes(linear(end, (value) => trim(value)), log ? decades(scale.from, scale.to, name) : linear(high, name), "seconds");
-  const warm = Math.max(0, ...runs.map((run) => run.result.workload.warmup_s));
-  if (warm > 0 && runs.every((run) => run.result.seconds.some((second) => second.warmup))) {
-    const x = plot.px(0);
-    plot.svg.append(make("rect", { class: "warm", x, y: plot.box.top, width: plot.px(warm) - x, height: plot.box.bottom - plot.box.top }));
-  }
+  plot.warm(runs[0].result.seconds);
   lines.forEach((line) => plot.line(line.points, line.stroke, line.dashed));
   return make("div", {}, legend(lines.map((line) => [line.title, line.stroke, line.dashed])), plot.svg);
 }
@@ -121,5 +127,6 @@ function forest(comparison) {
   });
   const x = plot.px(1);
   plot.svg.append(make("line", { x1: x, x2: x, y1: plot.box.top, y2: plot.box.bottom, style: "stroke:var(--soft)" }));
-  return plot.svg;
+  const ahead = (side) => `${comparison[side].label} is ahead`;
+  return make("div", {}, legend([[ahead("a"), "var(--a)"], [ahead("b"), "var(--b)"], ["no verdict", "var(--soft)"]]), plot.svg);
 }

@@ -33,6 +33,10 @@ function count(value) {
   if (value === null || value === undefined) return "–";
   return value >= 1000 ? Math.round(value).toLocaleString("en") : trim(value);
 }
+// A ratio: as many digits behind the point in every row.
+function ratio(value) {
+  return value >= 100 ? trim(value) : value.toFixed(3);
+}
 function plain(value, unit) {
   return value === null || value === undefined ? "–" : trim(value) + (unit ? " " + unit : "");
 }
@@ -67,6 +71,18 @@ class Plot {
     }
     this.svg.append(make("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom }));
     this.svg.append(make("text", { x: right, y: this.height - 4, "text-anchor": "end" }, xName));
+  }
+  // Shades the stretches of seconds that were warm-up.
+  warm(seconds) {
+    const { top, bottom } = this.box;
+    let before = 0, from = null;
+    const shade = (to) => this.svg.append(make("rect", { class: "warm", x: this.px(from), y: top, width: this.px(to) - this.px(from), height: bottom - top }, make("title", {}, "warm-up")));
+    for (const second of seconds) {
+      if (second.warmup && from === null) from = before;
+      if (!second.warmup && from !== null) { shade(before); from = null; }
+      before = second.at_s;
+    }
+    if (from !== null) shade(before);
   }
   line(points, stroke, dashed) {
     if (points.length === 0) return;

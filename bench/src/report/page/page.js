@@ -8,7 +8,7 @@ function card(title, content, wide, note) {
   return make("section", wide ? { class: "wide" } : {}, make("h2", {}, title), content, ...(note ? [make("p", { class: "soft" }, note)] : []));
 }
 function table(heads, rows) {
-  return make("table", {},
+  return make("table", heads.length === 2 ? { class: "narrow" } : {},
     make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", head === "verdict" ? { class: "words" } : {}, head)))),
     make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell) =>
       cell instanceof Node ? cell : make("td", {}, cell))))));
@@ -70,10 +70,13 @@ function about() {
 function verdicts() {
   if (!comparison) return null;
   const { a, b } = comparison;
+  if (ordered(comparison).length === 0) return make("ul", {}, ...comparison.remarks.map((text) => make("li", {}, text)));
   const rows = ordered(comparison).map(([name, v]) => {
-    const show = v.unit === "us" ? time : v.unit === "bytes/s" || v.unit === "bytes" ? bytes : count;
+    const show = {
+      us: time, bytes, "bytes/s": (value) => bytes(value) + "/s", "records/s": (value) => count(value) + "/s", "requests/s": (value) => count(value) + "/s",
+    }[v.unit] || ((value) => plain(value, v.unit.replace(/^us/, "µs")));
     const words = make("td", { class: "words " + (v.better === "a" ? "good" : v.better === "b" ? "bad" : "soft") }, v.text);
-    return [name, show(v.median_a), show(v.median_b), trim(v.ratio), `${trim(v.low)} – ${trim(v.high)}`, words];
+    return [name, show(v.median_a), show(v.median_b), ratio(v.ratio), `${ratio(v.low)} – ${ratio(v.high)}`, words];
   });
   return make("div", {},
     table(["median of pairs", a.label, b.label, "ratio", "95 % interval", "verdict"], rows),
@@ -109,7 +112,7 @@ function stages({ result }) {
   const names = known.by_stage.map((stage) => stage.stage);
   const row = (name, us) => [name, time(us.p50), time(us.p99), time(us.p999), time(us.mean)];
   return make("div", {},
-    make("p", {}, make("b", {}, known.p999.text + ".")),
+    make("p", {}, make("b", {}, known.p999.text[0].toUpperCase() + known.p999.text.slice(1) + ".")),
     table([`${count(known.requests)} requests`, "p50", "p99", "p99.9", "mean"], [
       ...known.by_stage.map((stage) => row(stage.stage, stage.us)), row("received to answered", known.total_us)]),
     make("h2", { class: "below" }, "The slowest"),
@@ -136,6 +139,7 @@ for (const run of runs) {
     card(`Inside the broker: which stage took the time${name}`, stages(run), true,
       "Each stage is named by what it ends with: taken up by the shard, checked and in memory, its write begun, on the disk, answer handed to the socket."));
 }
+const several = phases();
 add(
   card("Throughput", overTime(runs, [
     ["produced", (second, length) => (second.produced_bytes > 0 ? second.produced_bytes / length : null)],
@@ -145,11 +149,11 @@ add(
     ["broker", (second, length) => (second.broker_cpu_s === null ? null : second.broker_cpu_s / length)],
     ["client", (second, length) => second.client_cpu_s / length, true],
   ], (value) => trim(value))),
-  card("Latency each second", overTime(runs, [
+  card("Highest latency, and p50, each second", overTime(runs, [
     ["highest", (second) => second.produce_latency_us.max || second.end_to_end_latency_us.max],
     ["p50", (second) => second.produce_latency_us.p50 || second.end_to_end_latency_us.p50, true],
-  ], time, true)),
-  card("Phases", phases()),
+  ], time, true, !several), !several),
+  card("Phases", several),
   card("Figures", figures(), true),
   card("The floor", floor(), true, "What the machine can do without a broker."),
   card("What was run", about(), true),

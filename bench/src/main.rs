@@ -9,6 +9,7 @@ mod compare;
 mod error;
 mod feeder;
 mod floor;
+mod java;
 mod measure;
 mod report;
 mod result;
@@ -77,6 +78,7 @@ fn execute(args: Vec<OsString>) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Run(args) => Ok(args.execute()?),
         Command::Compare(args) => Ok(args.execute()?),
+        Command::PerfTools(args) => Ok(args.execute()?),
         Command::Knee(args) => Ok(args.execute()?),
         Command::Verify(args) => Ok(args.execute()?),
         Command::Scenario(args) => match args.resolve().map_err(Failure::flags)? {

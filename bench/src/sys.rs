@@ -148,10 +148,19 @@ pub struct Usage {
 
 /// CPU time, context switches and peak memory of this process.
 pub fn usage() -> io::Result<Usage> {
+    usage_of(libc::RUSAGE_SELF)
+}
+
+/// The same of the processes that this one started and waited for, together.
+pub fn usage_of_children() -> io::Result<Usage> {
+    usage_of(libc::RUSAGE_CHILDREN)
+}
+
+fn usage_of(who: i32) -> io::Result<Usage> {
     // SAFETY: an all-zero rusage is a valid value.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: `usage` lives for the call.
-    check(unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) })?;
+    check(unsafe { libc::getrusage(who, &raw mut usage) })?;
     let micros = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
     Ok(Usage {
         cpu_us: micros(usage.ru_utime) + micros(usage.ru_stime),

@@ -1,8 +1,7 @@
 //! `millrace-bench compare`: two targets in one run.
 
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
@@ -10,16 +9,16 @@ use clap::Args;
 use super::Blame;
 use super::load::LoadArgs;
 use super::run::CUT_SHORT;
-use super::target::{Opened, StartArgs, TargetWish, flushing};
+use super::target::{Opened, StartArgs, TargetWish, flushing, turn_to, wishes};
 use super::unit;
-use crate::clock::pause;
 use crate::compare::{self, Comparison};
 use crate::report::{self, live::Live};
 use crate::result::RunResult;
 use crate::session::{Measured, Session, SessionError};
-use crate::sys::{self, Signal};
+use crate::sys;
 use crate::target::broker::StartError;
 use crate::target::kafka::Flushing;
+use crate::target::warm::{COLD, Warm};
 use crate::{floor, terminal};
 
 const EXAMPLES: &str = "Examples:
@@ -91,14 +90,6 @@ pub enum CompareError {
     /// The results could not be written, or the flags do not fit.
     #[error(transparent)]
     Session(#[from] SessionError),
-    /// This machine refused something.
-    #[error("{what}: {source}")]
-    System {
-        /// What was tried.
-        what: &'static str,
-        /// Why not.
-        source: std::io::Error,
-    },
 }
 
 impl Blame for CompareError {
@@ -106,18 +97,7 @@ impl Blame for CompareError {
         match self {
             Self::Start(error) => error.flags(),
             Self::Run { source, .. } | Self::Session(source) => source.flags(),
-            Self::System { .. } => false,
         }
-    }
-}
-
-/// The process that keeps memory warm; ends with this value.
-struct Feeder(Child);
-
-impl Drop for Feeder {
-    fn drop(&mut self) {
-        sys::signal(self.0.id(), Signal::Terminate).ok();
-        self.0.wait().ok();
     }
 }
 
@@ -132,7 +112,7 @@ impl CompareArgs {
     /// Runs all pairs, prints and saves the verdict.
     pub fn execute(&self) -> Result<ExitCode, CompareError> {
         self.load.check().map_err(SessionError::Flags)?;
-        let [a, b] = self.wishes()?;
+        let [a, b] = wishes("compare", &self.targets, self.millrace, self.kafka)?;
         if let Some(path) = &self.out {
             report::save::make(path)?;
         }
@@ -197,73 +177,22 @@ impl CompareArgs {
         Ok(())
     }
 
-    fn wishes(&self) -> Result<[TargetWish; 2], SessionError> {
-        let mut wishes = self.targets.clone();
-        if self.millrace {
-            wishes.push(TargetWish::Millrace);
-        }
-        wishes.extend(self.kafka.map(TargetWish::Kafka));
-        wishes.try_into().map_err(|wishes: Vec<_>| {
-            SessionError::Flags(format!(
-                "compare takes two targets, not {}: HOST:PORT, millrace, kafka, kafka:flush",
-                wishes.len()
-            ))
-        })
-    }
-
-    /// Starts the feeder where a target's page cache is on this machine, and waits until memory is warm.
+    /// Keeps memory warm where a target's page cache is on this machine.
     fn feed(
         &self,
         opened: &[Opened; 2],
         remarks: &mut Vec<String>,
-    ) -> Result<Option<Feeder>, CompareError> {
-        let system = |what| move |source| CompareError::System { what, source };
+    ) -> Result<Option<Warm>, CompareError> {
         if opened.iter().all(|side| side.broker.is_none()) {
             return Ok(None);
         }
         if self.no_feeder {
-            remarks.push(
-                "memory was not kept warm: on a virtual machine that gives free pages back to its host, a broker that uses the page cache is measured too slow; do not publish these figures".into(),
-            );
+            remarks.push(COLD.into());
             return Ok(None);
         }
-        let own = std::env::current_exe().map_err(system("cannot find this program"))?;
-        let mut command = Command::new(own);
-        command.args(["feeder", "--duration", "12h"]);
-        if let Some(most) = self.feeder_most {
-            command.args(["--most", &most.to_string()]);
-        }
-        terminal::line("warming memory (up to a minute) ...");
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-        let mut feeder = Feeder(child.map_err(system("cannot start the feeder"))?);
-        if let Some(out) = feeder.0.stdout.take() {
-            let mut line = String::new();
-            BufReader::new(out)
-                .read_line(&mut line)
-                .map_err(system("the feeder does not tell when it is ready"))?;
-            remarks.push(format!(
-                "memory was kept warm by a feeder ({}) beside both targets, so that the page cache gets pages that the host already backs",
-                line.trim()
-            ));
-        }
-        Ok(Some(feeder))
-    }
-
-    /// Only `side` may run on, unless both may.
-    fn turn_to(&self, opened: &mut [Opened; 2], side: usize) -> Result<(), CompareError> {
-        let system = |what| move |source| CompareError::System { what, source };
-        // What the last run has left in the page cache must not be written while the next one is measured.
-        sys::sync_disks();
-        for (index, target) in opened.iter_mut().enumerate() {
-            let Some(broker) = &mut target.broker else { continue };
-            if index == side {
-                broker.go_on().map_err(system("cannot let a broker go on"))?;
-            } else if !self.no_hold {
-                broker.hold().map_err(system("cannot hold a broker still"))?;
-            }
-        }
-        pause(Duration::from_millis(500));
-        Ok(())
+        let warm = Warm::start(self.feeder_most)?;
+        remarks.push(warm.remark.clone());
+        Ok(Some(warm))
     }
 
     fn measure(&self, target: &Opened, load: &LoadArgs) -> Result<Measured, CompareError> {
@@ -294,7 +223,7 @@ impl CompareArgs {
             load.settle(self.settle);
             for side in 0..2 {
                 terminal::line(&format!("settling {}", opened[side].label));
-                self.turn_to(opened, side)?;
+                turn_to(opened, side, !self.no_hold)?;
                 self.measure(&opened[side], &load)?;
                 if sys::interrupted() {
                     return Ok(Runs::default());
@@ -311,7 +240,7 @@ impl CompareArgs {
                 }
                 let label = &opened[side].label;
                 terminal::line(&format!("pair {} of {}: {label}", pair + 1, self.pairs));
-                self.turn_to(opened, side)?;
+                turn_to(opened, side, !self.no_hold)?;
                 let measured = self.measure(&opened[side], &self.load)?;
                 if let Some(reason) = &measured.result.partial {
                     remarks.push(format!("a run of {} ended early: {reason}", opened[side].label));

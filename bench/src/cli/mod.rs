@@ -9,6 +9,7 @@ pub mod floor;
 pub mod knee;
 pub mod load;
 pub mod openmessaging;
+pub mod perf_tools;
 pub mod report;
 pub mod run;
 pub mod scenario;
@@ -39,6 +40,8 @@ pub enum Command {
     Run(Box<run::RunArgs>),
     /// Two targets in one run, in pairs, with a verdict where the intervals allow one.
     Compare(Box<compare::CompareArgs>),
+    /// Kafka's own Java perf tools against two targets, in pairs.
+    PerfTools(Box<perf_tools::PerfToolsArgs>),
     /// The highest rate at which a budget is kept.
     Knee(Box<knee::KneeArgs>),
     /// Named hard workloads.

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::Args;
 
 use super::unit;
-use crate::target::broker::{Broker, StartError};
+use crate::clock::pause;
+use crate::sys;
+use crate::target::broker::{Broker, StartError, system};
 use crate::target::kafka::{Flushing, Kafka};
 use crate::target::millrace::Millrace;
 use crate::target::place;
@@ -105,10 +108,51 @@ pub struct Opened {
     pub broker: Option<Broker>,
 }
 
+/// The two targets of a command that compares.
+pub fn wishes(
+    command: &str,
+    named: &[TargetWish],
+    millrace: bool,
+    kafka: Option<Flushing>,
+) -> Result<[TargetWish; 2], StartError> {
+    let mut wishes = named.to_vec();
+    if millrace {
+        wishes.push(TargetWish::Millrace);
+    }
+    wishes.extend(kafka.map(TargetWish::Kafka));
+    wishes.try_into().map_err(|wishes: Vec<_>| {
+        StartError::Flags(format!(
+            "{command} takes two targets, not {}: HOST:PORT, millrace, kafka, kafka:flush",
+            wishes.len()
+        ))
+    })
+}
+
+/// Only `side` may run on, unless the other is not to be held.
+pub fn turn_to(opened: &mut [Opened; 2], side: usize, hold: bool) -> Result<(), StartError> {
+    // What the last run has left in the page cache must not be written while the next one is measured.
+    sys::sync_disks();
+    for (index, target) in opened.iter_mut().enumerate() {
+        let Some(broker) = &mut target.broker else { continue };
+        if index == side {
+            broker.go_on().map_err(system("cannot let a broker go on"))?;
+        } else if hold {
+            broker.hold().map_err(system("cannot hold a broker still"))?;
+        }
+    }
+    pause(Duration::from_millis(500));
+    Ok(())
+}
+
 impl StartArgs {
     /// Where the data of started brokers goes.
     pub fn directory(&self) -> &std::path::Path {
         &self.data_dir
+    }
+
+    /// Where Kafka's libraries are kept; `None`: the user's cache.
+    pub fn cache(&self) -> Option<&std::path::Path> {
+        self.cache.as_deref()
     }
 
     /// Starts what has to be started. `name` tells its data from that of others.

@@ -2,21 +2,28 @@
 
 use crate::result::RunResult;
 
-/// One figure of a run.
-pub struct Figure {
+/// What a figure is.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
     /// Its name in the result file.
     pub name: &'static str,
     /// Its unit.
     pub unit: &'static str,
     /// Whether more of it is better.
     pub more_is_better: bool,
+}
+
+/// One figure of a run.
+pub struct Figure {
+    /// What it is.
+    pub kind: Kind,
     /// Reads it; `None` where the run has none.
     pub read: fn(&RunResult) -> Option<f64>,
 }
 
 macro_rules! figure {
     ($name:literal, $unit:literal, $more:literal, $read:expr) => {
-        Figure { name: $name, unit: $unit, more_is_better: $more, read: $read }
+        Figure { kind: Kind { name: $name, unit: $unit, more_is_better: $more }, read: $read }
     };
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::floor::Floor;
 use crate::result::RunResult;
-use figure::{FIGURES, Figure};
+use figure::{FIGURES, Kind};
 
 /// Version of the schema.
 const SCHEMA: u32 = 1;
@@ -43,7 +43,7 @@ pub struct Side {
     /// What its acknowledgements mean.
     pub durability: String,
     /// Figures of each run, in order of the pairs.
-    pub runs: Vec<BTreeMap<String, f64>>,
+    pub runs: Vec<Figures>,
 }
 
 /// What one figure allows to be said.
@@ -65,10 +65,12 @@ pub struct Verdict {
 }
 
 /// The figures of a run by name.
-fn figures(result: &RunResult) -> BTreeMap<String, f64> {
+pub type Figures = BTreeMap<String, f64>;
+
+fn figures(result: &RunResult) -> Figures {
     FIGURES
         .iter()
-        .filter_map(|figure| Some((figure.name.to_owned(), (figure.read)(result)?)))
+        .filter_map(|figure| Some((figure.kind.name.to_owned(), (figure.read)(result)?)))
         .collect()
 }
 
@@ -78,15 +80,11 @@ pub fn compare(
     pairs: &[(RunResult, RunResult)],
     mut remarks: Vec<String>,
 ) -> Comparison {
-    let side = |label: &str, runs: Vec<&RunResult>| Side {
-        label: label.to_owned(),
-        durability: runs.first().map_or(String::new(), |run| run.target.durability.text.clone()),
-        runs: runs.into_iter().map(figures).collect(),
+    let durability = |run: Option<&RunResult>| {
+        run.map_or(String::new(), |run| run.target.durability.text.clone())
     };
-    let verdict = FIGURES
-        .iter()
-        .filter_map(|figure| Some((figure.name.to_owned(), judge(figure, labels, pairs)?)))
-        .collect();
+    let first = pairs.first();
+    let durabilities = (durability(first.map(|p| &p.0)), durability(first.map(|p| &p.1)));
     let limited = pairs.iter().filter(|(a, b)| a.client.was_the_limit || b.client.was_the_limit);
     let limited = limited.count();
     if limited > 0 {
@@ -107,14 +105,32 @@ pub fn compare(
             labels.0, labels.1
         ));
     }
+    let kinds: Vec<Kind> = FIGURES.iter().map(|figure| figure.kind).collect();
+    let figures: Vec<_> = pairs.iter().map(|(a, b)| (figures(a), figures(b))).collect();
+    of_figures(labels, durabilities, &kinds, &figures, remarks)
+}
+
+/// Compares figures that were measured in pairs, however that was done.
+pub fn of_figures(
+    labels: (&str, &str),
+    durabilities: (String, String),
+    kinds: &[Kind],
+    pairs: &[(Figures, Figures)],
+    remarks: Vec<String>,
+) -> Comparison {
+    let (a, b): (Vec<Figures>, Vec<Figures>) = pairs.iter().cloned().unzip();
+    let verdict = kinds
+        .iter()
+        .filter_map(|kind| Some((kind.name.to_owned(), judge(kind, labels, pairs)?)))
+        .collect();
     Comparison {
         schema: SCHEMA,
         kind: "comparison".into(),
         tool: concat!("millrace-bench ", env!("CARGO_PKG_VERSION")).into(),
         command: std::env::args().collect(),
-        a: side(labels.0, pairs.iter().map(|pair| &pair.0).collect()),
-        b: side(labels.1, pairs.iter().map(|pair| &pair.1).collect()),
-        order: FIGURES.iter().map(|figure| figure.name.to_owned()).collect(),
+        a: Side { label: labels.0.to_owned(), durability: durabilities.0, runs: a },
+        b: Side { label: labels.1.to_owned(), durability: durabilities.1, runs: b },
+        order: kinds.iter().map(|kind| kind.name.to_owned()).collect(),
         verdict,
         pairs: pairs.len(),
         remarks,
@@ -122,13 +138,9 @@ pub fn compare(
     }
 }
 
-fn judge(
-    figure: &Figure,
-    labels: (&str, &str),
-    pairs: &[(RunResult, RunResult)],
-) -> Option<Verdict> {
-    let values: Vec<(f64, f64)> =
-        pairs.iter().filter_map(|(a, b)| Some(((figure.read)(a)?, (figure.read)(b)?))).collect();
+fn judge(kind: &Kind, labels: (&str, &str), pairs: &[(Figures, Figures)]) -> Option<Verdict> {
+    let both = |(a, b): &(Figures, Figures)| Some((*a.get(kind.name)?, *b.get(kind.name)?));
+    let values: Vec<(f64, f64)> = pairs.iter().filter_map(both).collect();
     let stats::Ratio { ratio, low, high } = stats::ratio(&values)?;
     let (a, b): (Vec<f64>, Vec<f64>) = values.iter().copied().unzip();
     let more = if low > 1.0 {
@@ -138,7 +150,7 @@ fn judge(
     } else {
         None
     };
-    let better = more.map(|more| if more == figure.more_is_better { "a" } else { "b" });
+    let better = more.map(|more| if more == kind.more_is_better { "a" } else { "b" });
     let text = match (more, better) {
         (Some(more), Some(better)) => {
             let (factor, word) = if more { (ratio, "more") } else { (1.0 / ratio, "less") };
@@ -151,7 +163,7 @@ fn judge(
         _ => "no verdict: the interval holds 1".into(),
     };
     Some(Verdict {
-        unit: figure.unit.into(),
+        unit: kind.unit.into(),
         median_a: stats::median(&a)?,
         median_b: stats::median(&b)?,
         ratio,
@@ -166,7 +178,7 @@ fn judge(
 impl Comparison {
     /// Every run's figures, one line per pair.
     pub fn csv(&self) -> String {
-        let names: Vec<&str> = FIGURES.iter().map(|figure| figure.name).collect();
+        let names = &self.order;
         let heads = |side: &'static str| names.iter().map(move |name| format!("{side}.{name}"));
         let head: Vec<String> =
             std::iter::once("pair".to_owned()).chain(heads("a")).chain(heads("b")).collect();
@@ -174,7 +186,7 @@ impl Comparison {
         for (index, (a, b)) in self.a.runs.iter().zip(&self.b.runs).enumerate() {
             let mut fields = vec![(index + 1).to_string()];
             for run in [a, b] {
-                let value = |name: &&str| run.get(*name).map(f64::to_string).unwrap_or_default();
+                let value = |name: &String| run.get(name).map(f64::to_string).unwrap_or_default();
                 fields.extend(names.iter().map(value));
             }
             out += &(fields.join(",") + "\n");
@@ -196,11 +208,11 @@ impl Comparison {
                 "95 % interval"
             ),
         ];
-        for figure in FIGURES {
-            let Some(verdict) = self.verdict.get(figure.name) else { continue };
+        for name in &self.order {
+            let Some(verdict) = self.verdict.get(name) else { continue };
             lines.push(format!(
                 "{:<32} {:>14} {:>14} {:>8.3} {:>8.3} to {:<8.3} {}",
-                figure.name,
+                name,
                 number(verdict.median_a),
                 number(verdict.median_b),
                 verdict.ratio,

@@ -61,8 +61,7 @@ pub struct Kafka<'k> {
 impl Kafka<'_> {
     /// Assembles it if that has not been done, and starts it on loopback.
     pub fn start(&self, say: impl Fn(&str)) -> Result<Broker, StartError> {
-        java()?;
-        let libraries = self.assemble(&say)?;
+        let libraries = assemble(self.cache, &say)?;
         let made = fs::create_dir_all(self.directory);
         made.map_err(system(format!("cannot make {}", self.directory.display())))?;
         let directory =
@@ -126,41 +125,44 @@ impl Kafka<'_> {
         }
         settings
     }
-
-    fn assemble(&self, say: &impl Fn(&str)) -> Result<PathBuf, StartError> {
-        let cache = self.cache.map_or_else(cache, |path| Ok(path.to_path_buf()))?;
-        let libraries = cache.join(format!("kafka-{VERSION}")).join("libs");
-        let whole = libraries.join(format!("kafka_2.13-{VERSION}.jar"));
-        if whole.is_file() && libraries.join("complete").is_file() {
-            return Ok(libraries);
-        }
-        say(&format!("assembling Kafka {VERSION} into {} (once)", libraries.display()));
-        let what = || format!("cannot make {}", libraries.display());
-        fs::create_dir_all(&libraries).map_err(system(what()))?;
-        let pom = libraries.with_file_name("pom.xml");
-        fs::write(&pom, POM).map_err(system(what()))?;
-        let out = Command::new("mvn")
-            .args(["-q", "-B", "-f"])
-            .arg(&pom)
-            .arg("dependency:copy-dependencies")
-            .arg(format!("-DoutputDirectory={}", libraries.display()))
-            .output()
-            .map_err(|error| {
-                StartError::Missing(format!(
-                    "Maven is needed to assemble Kafka from Maven Central, and `mvn` does not start ({error}): install it (Debian: apt-get install maven), or start Kafka yourself and give its HOST:PORT"
-                ))
-            })?;
-        if !out.status.success() || !whole.is_file() {
-            let mut text = String::from_utf8_lossy(&out.stdout).into_owned();
-            text.truncate(text.char_indices().nth(2000).map_or(text.len(), |(at, _)| at));
-            return Err(StartError::Missing(format!("Maven could not assemble Kafka: {text}")));
-        }
-        fs::write(libraries.join("complete"), "").map_err(system(what()))?;
-        Ok(libraries)
-    }
 }
 
-fn cache() -> Result<PathBuf, StartError> {
+/// Assembles Kafka and its tools if that has not been done: where its libraries are. `cache` is where they stay; `None`:
+/// the user's cache.
+pub fn assemble(cache: Option<&Path>, say: &impl Fn(&str)) -> Result<PathBuf, StartError> {
+    java()?;
+    let cache = cache.map_or_else(user_cache, |path| Ok(path.to_path_buf()))?;
+    let libraries = cache.join(format!("kafka-{VERSION}")).join("libs");
+    let whole = libraries.join(format!("kafka_2.13-{VERSION}.jar"));
+    if whole.is_file() && libraries.join("complete").is_file() {
+        return Ok(libraries);
+    }
+    say(&format!("assembling Kafka {VERSION} into {} (once)", libraries.display()));
+    let what = || format!("cannot make {}", libraries.display());
+    fs::create_dir_all(&libraries).map_err(system(what()))?;
+    let pom = libraries.with_file_name("pom.xml");
+    fs::write(&pom, POM).map_err(system(what()))?;
+    let out = Command::new("mvn")
+        .args(["-q", "-B", "-f"])
+        .arg(&pom)
+        .arg("dependency:copy-dependencies")
+        .arg(format!("-DoutputDirectory={}", libraries.display()))
+        .output()
+        .map_err(|error| {
+            StartError::Missing(format!(
+                "Maven is needed to assemble Kafka from Maven Central, and `mvn` does not start ({error}): install it (Debian: apt-get install maven), or start Kafka yourself and give its HOST:PORT"
+            ))
+        })?;
+    if !out.status.success() || !whole.is_file() {
+        let mut text = String::from_utf8_lossy(&out.stdout).into_owned();
+        text.truncate(text.char_indices().nth(2000).map_or(text.len(), |(at, _)| at));
+        return Err(StartError::Missing(format!("Maven could not assemble Kafka: {text}")));
+    }
+    fs::write(libraries.join("complete"), "").map_err(system(what()))?;
+    Ok(libraries)
+}
+
+fn user_cache() -> Result<PathBuf, StartError> {
     let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     named.or_else(home).map(|cache| cache.join("millrace-bench")).ok_or_else(|| {

@@ -5,3 +5,4 @@ pub mod durability;
 pub mod kafka;
 pub mod millrace;
 pub mod place;
+pub mod warm;

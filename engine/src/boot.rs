@@ -24,7 +24,8 @@ pub use crate::shard::scrub::ScrubSettings;
 
 use crate::group::GroupConfig;
 use crate::io::Wake;
-use crate::metadata::controller::{BrokerRules, ControllerSettings};
+use crate::metadata::bootstrap::FEATURES_SUPPORTED;
+use crate::metadata::controller::{AnySetting, BrokerRules, ControllerSettings};
 use crate::metadata::record::Endpoint;
 use crate::shard::ShardSettings;
 use crate::topic_config::TopicConfig;
@@ -161,6 +162,39 @@ impl Stop {
 }
 
 impl EngineSettings {
+    /// One node with Kafka's defaults, that takes every setting and checks no closed segments: what
+    /// brokers in simulations and tests begin with.
+    #[must_use]
+    pub fn single_node(node_id: NodeId, log_dir: PathBuf, topic_defaults: TopicConfig) -> Self {
+        Self {
+            node_id,
+            rack: None,
+            log_dir,
+            shards: 1,
+            cores: Vec::new(),
+            memory_bytes: 64 << 20,
+            journal_bytes: 64 << 20,
+            is_flushed: true,
+            is_deep: false,
+            topic_defaults: Arc::new(topic_defaults.clone()),
+            group: GroupConfig::default(),
+            producer_expiration_ms: 86_400_000,
+            retention_check_ms: 300_000,
+            checkpoint_interval_ms: 60_000,
+            scrub: ScrubSettings { interval_ms: 0, bytes_per_second: 1 << 20 },
+            controller: ControllerSettings {
+                node_id,
+                partitions_default: 1,
+                replication_factor_default: 1,
+                delete_topic_enable: true,
+                topic_defaults,
+                features_supported: FEATURES_SUPPORTED.to_vec(),
+            },
+            endpoints: Vec::new(),
+            rules: || Box::new(AnySetting),
+        }
+    }
+
     fn shard_settings(&self, shard: ShardId) -> ShardSettings {
         let files = self.journal_bytes / crate::limits::JOURNAL_FILE_BYTES;
         ShardSettings {

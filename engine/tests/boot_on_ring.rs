@@ -1,68 +1,28 @@
 //! The engine on the real kernel: start, create, append, read, stop, start again.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use bytes::Bytes;
 use millrace_engine::boot::{EngineSettings, Serve, start};
 use millrace_engine::client::Client;
-use millrace_engine::group::GroupConfig;
 use millrace_engine::io::runtime::RingEnv;
-use millrace_engine::metadata::bootstrap::FEATURES_SUPPORTED;
-use millrace_engine::metadata::configs::ConfigMap;
 use millrace_engine::metadata::controller::call::NewTopic;
-use millrace_engine::metadata::controller::{
-    BrokerRules, ControllerAnswer, ControllerCall, ControllerSettings,
-};
+use millrace_engine::metadata::controller::{ControllerAnswer, ControllerCall};
 use millrace_engine::record::batch::BatchHeader;
 use millrace_engine::record::builder::{BatchBuilder, BatchOptions};
 use millrace_engine::shard::call::{
     Acks, Answer, Append, AppendItem, Call, Isolation, Read, ReadItem,
 };
-use millrace_engine::shard::scrub::ScrubSettings;
 use millrace_engine::topic_config::TopicConfig;
 use millrace_engine::types::{ShardId, TopicPartition};
 
-struct NoRules;
-
-impl BrokerRules for NoRules {
-    fn check(&self, _: &ConfigMap, _: bool) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn list_default(&self, _: &str) -> Option<String> {
-        None
-    }
-}
-
 fn settings(log_dir: &Path, shards: ShardId) -> EngineSettings {
     EngineSettings {
-        node_id: 1,
-        rack: None,
-        log_dir: log_dir.to_owned(),
         shards,
         cores: vec![None; usize::from(shards)],
-        memory_bytes: 64 << 20,
-        journal_bytes: 64 << 20,
-        is_flushed: true,
         is_deep: true,
-        topic_defaults: Arc::new(TopicConfig::default()),
-        group: GroupConfig::default(),
-        retention_check_ms: 300_000,
-        checkpoint_interval_ms: 60_000,
-        scrub: ScrubSettings { interval_ms: 0, bytes_per_second: 1 << 20 },
-        producer_expiration_ms: 86_400_000,
-        controller: ControllerSettings {
-            node_id: 1,
-            partitions_default: 1,
-            replication_factor_default: 1,
-            delete_topic_enable: true,
-            topic_defaults: TopicConfig::default(),
-            features_supported: FEATURES_SUPPORTED.to_vec(),
-        },
-        endpoints: Vec::new(),
-        rules: || Box::new(NoRules),
+        ..EngineSettings::single_node(1, log_dir.to_owned(), TopicConfig::default())
     }
 }
 

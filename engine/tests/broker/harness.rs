@@ -7,17 +7,12 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use bytes::Bytes;
-use millrace_engine::boot::{EngineSettings, ScrubSettings, Serve, Stop, run_shard, wire};
+use millrace_engine::boot::{EngineSettings, Serve, Stop, run_shard, wire};
 use millrace_engine::client::Client;
-use millrace_engine::group::GroupConfig;
 use millrace_engine::io::Env;
 use millrace_engine::io::sim::{Sim, SimEnv};
-use millrace_engine::metadata::bootstrap::FEATURES_SUPPORTED;
-use millrace_engine::metadata::configs::ConfigMap;
 use millrace_engine::metadata::controller::call::{NewTopic, TopicName};
-use millrace_engine::metadata::controller::{
-    BrokerRules, ControllerAnswer, ControllerCall, ControllerSettings,
-};
+use millrace_engine::metadata::controller::{ControllerAnswer, ControllerCall};
 use millrace_engine::partition::AppendError;
 use millrace_engine::record::builder::{BatchBuilder, BatchOptions};
 use millrace_engine::shard::call::{
@@ -28,46 +23,13 @@ use millrace_engine::types::{ShardId, TopicPartition};
 
 pub const LOG_DIR: &str = "/data/millrace";
 
-struct NoRules;
-
-impl BrokerRules for NoRules {
-    fn check(&self, _: &ConfigMap, _: bool) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn list_default(&self, _: &str) -> Option<String> {
-        None
-    }
-}
-
 fn settings(shards: ShardId) -> EngineSettings {
     let topic_defaults = TopicConfig { segment_bytes: 4 << 20, ..TopicConfig::default() };
     EngineSettings {
-        node_id: 1,
-        rack: None,
-        log_dir: LOG_DIR.into(),
         shards,
-        cores: Vec::new(),
         memory_bytes: 32 << 20,
         journal_bytes: 16 << 20,
-        is_flushed: true,
-        is_deep: false,
-        topic_defaults: Arc::new(topic_defaults.clone()),
-        group: GroupConfig::default(),
-        retention_check_ms: 300_000,
-        checkpoint_interval_ms: 60_000,
-        scrub: ScrubSettings { interval_ms: 0, bytes_per_second: 1 << 20 },
-        producer_expiration_ms: 86_400_000,
-        controller: ControllerSettings {
-            node_id: 1,
-            partitions_default: 1,
-            replication_factor_default: 1,
-            delete_topic_enable: true,
-            topic_defaults,
-            features_supported: FEATURES_SUPPORTED.to_vec(),
-        },
-        endpoints: Vec::new(),
-        rules: || Box::new(NoRules),
+        ..EngineSettings::single_node(1, LOG_DIR.into(), topic_defaults)
     }
 }
 

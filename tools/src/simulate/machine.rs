@@ -10,13 +10,9 @@ use bytes::Bytes;
 use millrace_engine::boot::{
     BootError, EngineSettings, Identity, Serve, Stop, Stopped, clean_stop_files, run_shard, wire,
 };
-use millrace_engine::group::GroupConfig;
 use millrace_engine::io::Env;
 use millrace_engine::io::sim::{Sim, SimEnv, Stalled};
 use millrace_engine::log::checkpoint::PartitionOffset;
-use millrace_engine::metadata::bootstrap::FEATURES_SUPPORTED;
-use millrace_engine::metadata::configs::ConfigMap;
-use millrace_engine::metadata::controller::{BrokerRules, ControllerSettings};
 use millrace_engine::metadata::record::Endpoint;
 use millrace_engine::shard::scrub::ScrubSettings;
 use millrace_engine::topic_config::TopicConfig;
@@ -28,18 +24,6 @@ use super::world::World;
 
 /// The log directory.
 pub const LOG_DIR: &str = "/data/millrace";
-
-struct NoRules;
-
-impl BrokerRules for NoRules {
-    fn check(&self, _values: &ConfigMap, _is_default: bool) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn list_default(&self, _name: &str) -> Option<String> {
-        None
-    }
-}
 
 /// How the broker is set up in one of its lives.
 #[derive(Debug, Clone, Copy)]
@@ -53,38 +37,18 @@ pub struct Setup {
 }
 
 fn settings(setup: Setup) -> EngineSettings {
-    let topic_defaults = TopicConfig::default();
     EngineSettings {
-        node_id: NODE,
-        rack: None,
-        log_dir: LOG_DIR.into(),
         shards: setup.shards,
-        cores: Vec::new(),
         memory_bytes: setup.memory_bytes,
         journal_bytes: setup.journal_bytes,
-        is_flushed: true,
-        is_deep: false,
-        topic_defaults: Arc::new(topic_defaults.clone()),
-        group: GroupConfig::default(),
-        retention_check_ms: 300_000,
-        checkpoint_interval_ms: 60_000,
         scrub: ScrubSettings { interval_ms: 60_000, bytes_per_second: 1 << 20 },
-        producer_expiration_ms: 86_400_000,
-        controller: ControllerSettings {
-            node_id: NODE,
-            partitions_default: 1,
-            replication_factor_default: 1,
-            delete_topic_enable: true,
-            topic_defaults,
-            features_supported: FEATURES_SUPPORTED.to_vec(),
-        },
         endpoints: vec![Endpoint {
             name: "PLAINTEXT".into(),
             host: "localhost".into(),
             port: 9092,
             security_protocol: 0,
         }],
-        rules: || Box::new(NoRules),
+        ..EngineSettings::single_node(NODE, LOG_DIR.into(), TopicConfig::default())
     }
 }
 

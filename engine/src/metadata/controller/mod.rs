@@ -78,6 +78,20 @@ pub trait BrokerRules: Send {
     fn list_default(&self, name: &str) -> Option<String>;
 }
 
+/// No rules: every setting is taken. For brokers in simulations and tests.
+#[derive(Debug, Clone, Copy)]
+pub struct AnySetting;
+
+impl BrokerRules for AnySetting {
+    fn check(&self, _: &ConfigMap, _: bool) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn list_default(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
 /// A source of chance: 128 random bits at each call.
 pub type Random<'a> = &'a mut dyn FnMut() -> u128;
 

@@ -18,7 +18,7 @@ use crate::session::{Measured, Session, SessionError};
 use crate::sys;
 use crate::target::broker::StartError;
 use crate::target::kafka::Flushing;
-use crate::target::warm::{COLD, Warm};
+use crate::target::warm::Warm;
 use crate::{floor, terminal};
 
 const EXAMPLES: &str = "Examples:
@@ -186,13 +186,7 @@ impl CompareArgs {
         if opened.iter().all(|side| side.broker.is_none()) {
             return Ok(None);
         }
-        if self.no_feeder {
-            remarks.push(COLD.into());
-            return Ok(None);
-        }
-        let warm = Warm::start(self.feeder_most)?;
-        remarks.push(warm.remark.clone());
-        Ok(Some(warm))
+        Ok(Warm::unless(self.no_feeder, self.feeder_most, remarks)?)
     }
 
     fn measure(&self, target: &Opened, load: &LoadArgs) -> Result<Measured, CompareError> {

@@ -19,7 +19,7 @@ use crate::session::SessionError;
 use crate::target::broker::{Broker, StartError};
 use crate::target::durability;
 use crate::target::kafka::{self, Flushing};
-use crate::target::warm::{COLD, Warm};
+use crate::target::warm::Warm;
 use crate::wire::ask::AskError;
 use crate::{sys, terminal};
 
@@ -115,7 +115,7 @@ const fn kind(name: &'static str, unit: &'static str, more_is_better: bool) -> K
 
 /// What is compared. Latencies are the tools' own: from the time a record is given to the client, so that with a
 /// producer that never waits they are mostly the time in its buffer.
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 13] = [
     kind("produce.records_per_s", "records/s", true),
     kind("produce.bytes_per_s", "bytes/s", true),
     kind("produce.latency_ms.mean", "ms", false),
@@ -128,9 +128,10 @@ const KINDS: [Kind; 12] = [
     kind("consume.bytes_per_s", "bytes/s", true),
     kind("consume.broker.cpu_s_per_gb", "s/GB", false),
     kind("consume.client.cpu_s_per_gb", "s/GB", false),
+    kind(MEMORY, "bytes", false),
 ];
 /// Resident memory of the broker behind a run.
-const MEMORY: Kind = kind("broker.rss_bytes", "bytes", false);
+const MEMORY: &str = "broker.rss_bytes";
 /// `acks=all` as a number.
 const ACKS_ALL: i16 = -1;
 
@@ -155,14 +156,7 @@ impl PerfToolsArgs {
                 .collect::<Vec<_>>()
                 .join(" ")
         )];
-        let _warm = if self.no_feeder {
-            remarks.push(COLD.into());
-            None
-        } else {
-            let warm = Warm::start(None)?;
-            remarks.push(warm.remark.clone());
-            Some(warm)
-        };
+        let _warm = Warm::unless(self.no_feeder, None, &mut remarks)?;
         let mut durabilities = [String::new(), String::new()];
         for side in 0..2 {
             terminal::line(&format!("settling {}", opened[side].label));
@@ -190,9 +184,8 @@ impl PerfToolsArgs {
             pairs.push((a, b));
         }
         let labels = (opened[0].label.as_str(), opened[1].label.as_str());
-        let kinds: Vec<Kind> = KINDS.into_iter().chain([MEMORY]).collect();
         let [a, b] = durabilities;
-        let comparison = compare::of_figures(labels, (a, b), &kinds, &pairs, remarks);
+        let comparison = compare::of_figures(labels, (a, b), &KINDS, &pairs, remarks);
         for line in comparison.lines() {
             terminal::line(&line);
         }
@@ -240,7 +233,7 @@ impl PerfToolsArgs {
         let mut figures = tools.produce(&topic, &work).map_err(failed)?;
         figures.extend(tools.consume(&topic, &work).map_err(failed)?);
         if let Some(sample) = broker.and_then(ProcessSample::read) {
-            figures.insert(MEMORY.name.into(), sample.rss_bytes as f64);
+            figures.insert(MEMORY.into(), sample.rss_bytes as f64);
         }
         ready.asker()?.delete_topic(&topic)?;
         Ok((figures, durability::read(&ready, ACKS_ALL).text))

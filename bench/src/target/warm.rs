@@ -8,18 +8,25 @@ use crate::sys::{self, Signal};
 use crate::terminal;
 
 /// What a comparison without one has to say.
-pub const COLD: &str = "memory was not kept warm: on a virtual machine that gives free pages back to its host, a broker that uses the page cache is measured too slow; do not publish these figures";
+const COLD: &str = "memory was not kept warm: on a virtual machine that gives free pages back to its host, a broker that uses the page cache is measured too slow; do not publish these figures";
 
 /// The process; it ends with this value.
 pub struct Warm {
     child: Child,
-    /// What a comparison with it has to say.
-    pub remark: String,
 }
 
 impl Warm {
-    /// Starts it, and waits until memory is warm. `most_bytes` bounds what it holds.
-    pub fn start(most_bytes: Option<u64>) -> Result<Self, StartError> {
+    /// Starts it unless that is not wanted, and waits until memory is warm. `most_bytes` bounds what it holds;
+    /// `remarks` get what a comparison has to say about it.
+    pub fn unless(
+        unwanted: bool,
+        most_bytes: Option<u64>,
+        remarks: &mut Vec<String>,
+    ) -> Result<Option<Self>, StartError> {
+        if unwanted {
+            remarks.push(COLD.into());
+            return Ok(None);
+        }
         let own = std::env::current_exe().map_err(system("cannot find this program"))?;
         let mut command = Command::new(own);
         command.args(["feeder", "--duration", "12h"]);
@@ -29,17 +36,17 @@ impl Warm {
         terminal::line("warming memory (up to a minute) ...");
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let child = child.map_err(system("cannot start the feeder"))?;
-        let mut warm = Self { child, remark: String::new() };
+        let mut warm = Self { child };
         let mut line = String::new();
         if let Some(out) = warm.child.stdout.take() {
             let read = BufReader::new(out).read_line(&mut line);
             read.map_err(system("the feeder does not tell when it is ready"))?;
         }
-        warm.remark = format!(
+        remarks.push(format!(
             "memory was kept warm by a feeder ({}) beside both targets, so that the page cache gets pages that the host already backs",
             line.trim()
-        );
-        Ok(warm)
+        ));
+        Ok(Some(warm))
     }
 }
 

@@ -184,7 +184,8 @@ fn serve(loaded: Loaded) -> Result<(), LaunchError> {
 /// of all if there are few.
 fn descriptors_for_connections(shards: ShardId) -> u32 {
     let Some(limit) = raise_open_files() else { return u32::MAX };
-    let (wanted, limit) = (u32::from(shards) * FILES_PER_SHARD, saturated(limit));
+    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+    let wanted = u32::from(shards) * FILES_PER_SHARD;
     let files = wanted.min(limit / 2);
     if files < wanted {
         tracing::warn!(
@@ -210,10 +211,6 @@ fn raise_open_files() -> Option<u64> {
             limit.current
         }
     }
-}
-
-fn saturated(limit: u64) -> u32 {
-    u32::try_from(limit).unwrap_or(u32::MAX)
 }
 
 fn signals(is_told: &Arc<AtomicBool>) -> io::Result<Signals> {

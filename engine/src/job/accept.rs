@@ -1,8 +1,8 @@
 //! Taking jobs up in the order in which the shard asks for them, and doing them.
 
-use super::checkpoints::Wish;
 use super::dirs::{DirEnd, DirUse};
 use super::gate::Entering;
+use super::newest::Wish;
 use super::write::Depth;
 use super::{
     Jobs, checkpoints, commit, flush, journal_file, open, read, read_log, remove, scrub, seal,
@@ -23,7 +23,7 @@ enum Place {
     None,
     Dir(DirUse),
     End(DirEnd),
-    Epochs(DirUse, Entering, u64),
+    Epochs(DirUse, Wish),
     Offsets(Wish),
     /// The lives of directories.
     Lives(Vec<u64>),
@@ -73,15 +73,13 @@ impl<E: Env> Jobs<E> {
             Job::Commit(_) | Job::CreateJournalFile(_) => Place::None,
             Job::WriteEpochs { dir, .. } => {
                 let dir = dirs.enter(dir);
-                let wish = dir.epochs_wish.get() + 1;
-                dir.epochs_wish.set(wish);
-                let entering = dir.epochs.enter();
-                Place::Epochs(dir, entering, wish)
+                let wish = dir.epochs.wish();
+                Place::Epochs(dir, wish)
             }
             Job::Scrub { logs, .. } => {
                 Place::Lives(logs.iter().map(|log| dirs.enter(&log.dir).id).collect())
             }
-            Job::WriteOffsets { file, .. } => Place::Offsets(self.0.offsets.of(*file).enter()),
+            Job::WriteOffsets { file, .. } => Place::Offsets(self.0.offsets.of(*file).wish()),
         };
         Accepted { job, place, _running: self.begin() }
     }
@@ -128,8 +126,8 @@ impl<E: Env> Jobs<E> {
                 read_log::read_log(self, &dir, partition, &segments, emit).await;
                 None
             }
-            (Job::WriteEpochs { text, .. }, Place::Epochs(dir, entering, wish)) => {
-                let result = checkpoints::write_epochs(self, &dir, entering, wish, text).await;
+            (Job::WriteEpochs { text, .. }, Place::Epochs(dir, wish)) => {
+                let result = checkpoints::write_epochs(self, &dir, wish, text).await;
                 unless_gone(&dir, result)
             }
             (Job::Scrub { logs, bytes_per_second }, Place::Lives(lives)) => {

@@ -5,7 +5,6 @@
 //! Offsets of partitions stand under the ids of their topics, not under names as in Kafka's files: a
 //! topic may be deleted and made again, and a crash must not lay the offsets of one on the other.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use bytes::Bytes;
 
 use super::bounds::SMALL_FILE_BYTES_MAX;
 use super::dirs::DirUse;
-use super::gate::{Entering, Gate};
+use super::newest::{Newest, Wish};
 use super::seal::replace;
 use super::{Jobs, damage, failure, found};
 use crate::io::Env;
@@ -46,57 +45,27 @@ pub fn format_offsets_by_id(offsets: impl IntoIterator<Item = (TopicPartition, O
 pub(super) async fn write_epochs<E: Env>(
     jobs: &Jobs<E>,
     dir: &DirUse,
-    entering: Entering,
-    wish: u64,
+    wish: Wish,
     text: Bytes,
 ) -> Result<(), DiskFailure> {
-    let permit = entering.await;
-    if dir.epochs_wish.get() == wish && !dir.is_gone() {
-        dir.ready().await;
-        replace(jobs, &dir.path.join(epochs::FILE_NAME), text).await?;
+    let Some(_permit) = dir.epochs.turn(wish).await else { return Ok(()) };
+    if dir.is_gone() {
+        return Ok(());
     }
-    drop(permit);
-    Ok(())
-}
-
-/// Who writes one of a shard's files of offsets: one at a time, and of several wishes the newest.
-#[derive(Debug)]
-pub struct OffsetsWriter {
-    gate: Gate,
-    newest: Cell<u64>,
-}
-
-/// The wish that offsets are written, in the order of wishes.
-pub struct Wish {
-    entering: Entering,
-    number: u64,
-}
-
-impl Default for OffsetsWriter {
-    fn default() -> Self {
-        Self { gate: Gate::new(1), newest: Cell::new(0) }
-    }
-}
-
-impl OffsetsWriter {
-    /// Queues up now.
-    pub fn enter(&self) -> Wish {
-        let number = self.newest.get() + 1;
-        self.newest.set(number);
-        Wish { entering: self.gate.enter(), number }
-    }
+    dir.ready().await;
+    replace(jobs, &dir.path.join(epochs::FILE_NAME), text).await
 }
 
 /// The writers of a shard's files of offsets.
 #[derive(Debug, Default)]
 pub struct OffsetsWriters {
-    log_starts: OffsetsWriter,
-    recovery_points: OffsetsWriter,
+    log_starts: Newest,
+    recovery_points: Newest,
 }
 
 impl OffsetsWriters {
     /// That of one file.
-    pub fn of(&self, file: OffsetsFile) -> &OffsetsWriter {
+    pub fn of(&self, file: OffsetsFile) -> &Newest {
         match file {
             OffsetsFile::LogStarts => &self.log_starts,
             OffsetsFile::RecoveryPoints => &self.recovery_points,
@@ -111,14 +80,10 @@ pub(super) async fn write_offsets<E: Env>(
     wish: Wish,
     entries: OffsetsById,
 ) -> Result<(), DiskFailure> {
-    let permit = wish.entering.await;
-    if jobs.0.offsets.of(file).newest.get() == wish.number {
-        let settings = jobs.settings();
-        let path = settings.log_dir.join(offsets_name(file, settings.shard));
-        replace(jobs, &path, Bytes::from(format_offsets_by_id(entries))).await?;
-    }
-    drop(permit);
-    Ok(())
+    let Some(_permit) = jobs.0.offsets.of(file).turn(wish).await else { return Ok(()) };
+    let settings = jobs.settings();
+    let path = settings.log_dir.join(offsets_name(file, settings.shard));
+    replace(jobs, &path, Bytes::from(format_offsets_by_id(entries))).await
 }
 
 /// What the names of the shards' files of offsets begin with.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use super::gate::Gate;
+use super::newest::Newest;
 
 /// One life of a directory.
 #[derive(Debug)]
@@ -21,10 +22,8 @@ pub struct Dir {
     pub id: u64,
     /// The directory.
     pub path: Arc<Path>,
-    /// Writers of `leader-epoch-checkpoint`, one at a time.
-    pub epochs: Gate,
-    /// The number of the newest wish to write it.
-    pub epochs_wish: Cell<u64>,
+    /// Writers of `leader-epoch-checkpoint`.
+    pub epochs: Newest,
     /// Deletions of segments, one after the other: a newer one that is done first would leave a hole.
     pub retirements: Gate,
     /// Whether one of them has begun and not come to its end.
@@ -150,8 +149,7 @@ impl Table {
         let dir = Rc::new(Dir {
             id: self.next_id,
             path: Arc::clone(path),
-            epochs: Gate::new(1),
-            epochs_wish: Cell::new(0),
+            epochs: Newest::default(),
             retirements: Gate::new(1),
             is_retiring: Cell::new(false),
             users: Cell::new(0),

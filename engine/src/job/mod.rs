@@ -20,6 +20,7 @@ mod indexes;
 pub mod journal_file;
 mod log_state;
 mod lru;
+mod newest;
 mod open;
 mod read;
 mod read_ahead;

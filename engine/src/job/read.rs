@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use super::bounds::{COLD_READ_BYTES_MAX, COLD_STEP_BYTES_MIN};
+use super::damages::Readable;
 use super::dirs::{Dir, DirUse};
 use super::examine::Suspect;
 use super::files::{log_path, path_of};
@@ -18,7 +19,7 @@ use crate::partition::find::ColdRead;
 use crate::record::batch::BatchHeader;
 use crate::record::layout::HEADER_BYTES;
 use crate::shard::event::DiskFailure;
-use crate::types::Offset;
+use crate::types::{LeaderEpoch, Offset};
 
 /// A run of whole batches.
 #[derive(Debug, Clone, Copy)]
@@ -57,8 +58,8 @@ async fn read_or_examine<E: Env>(
     plan: ColdRead,
 ) -> Result<Vec<Bytes>, DiskFailure> {
     let damages = &jobs.0.damages;
-    damages.readable(dir, plan.segment, plan.offset, plan.to)?;
-    match read_some(jobs, dir, plan).await {
+    let readable = || damages.readable(dir, plan.segment, plan.offset, plan.to);
+    match read_some(jobs, dir, plan, readable()?).await {
         Err(failure) if failure.is_damage => {
             let suspect = Suspect {
                 segment: plan.segment,
@@ -66,10 +67,8 @@ async fn read_or_examine<E: Env>(
                 gaps: plan.expected.gaps,
                 is_sealed: plan.from.is_none(),
             };
-            if jobs.examine(dir, suspect).await? {
-                damages.readable(dir, plan.segment, plan.offset, plan.to)?;
-            }
-            read_some(jobs, dir, plan).await
+            jobs.examine(dir, suspect).await?;
+            read_some(jobs, dir, plan, readable()?).await
         }
         result => result,
     }
@@ -79,8 +78,8 @@ async fn read_some<E: Env>(
     jobs: &Jobs<E>,
     dir: &Dir,
     plan: ColdRead,
+    readable: Readable,
 ) -> Result<Vec<Bytes>, DiskFailure> {
-    let readable = jobs.0.damages.readable(dir, plan.segment, plan.offset, plan.to)?;
     let content = plan.to;
     let plan = ColdRead { to: readable.to, ..plan };
     let Some(file) = jobs.0.files.segment(dir, plan.segment).await? else {
@@ -237,14 +236,9 @@ async fn check<F: File>(
             if !is_intact {
                 return Err(reader.bad_checksum(good.end));
             }
-            if let Some(reason) = wrong_epoch {
-                return Ok(Checked::Epoch(DamagedRange {
-                    position: good.end,
-                    end_position: end,
-                    first_offset: header.base_offset,
-                    next_offset: header.next_offset(),
-                    reason,
-                }));
+            if let Some(known) = wrong_epoch {
+                let range = DamagedRange::of_epoch(good.end, &header, known);
+                return Ok(Checked::Epoch(range));
             }
         } else if !is_intact || wrong_epoch.is_some() {
             break;
@@ -255,15 +249,15 @@ async fn check<F: File>(
     Ok(Checked::Good(good))
 }
 
-/// What is wrong with a batch's leader epoch: it is neither what the log's epochs say nor that of the
-/// batch behind it, which begins at `end`. Two batches that agree are right, and the checkpoint that
+/// What a batch's leader epoch should be, if it is neither that nor the one of the batch behind it, which
+/// begins at `end`. Two batches that agree are right, and the checkpoint that
 /// the epochs came from is not.
 async fn wrong_epoch<F: File>(
     reader: &mut SegmentReader<F>,
     header: &BatchHeader,
     end: u64,
     plan: &ColdRead,
-) -> Option<String> {
+) -> Option<LeaderEpoch> {
     let epoch = plan.expected.epoch.filter(|epoch| *epoch != header.partition_leader_epoch)?;
     let found = header.partition_leader_epoch;
     if let Ok(Some(next)) = reader.header(end).await
@@ -277,5 +271,5 @@ async fn wrong_epoch<F: File>(
         );
         return None;
     }
-    Some(format!("the batch has leader epoch {found}, leader-epoch-checkpoint says {epoch}"))
+    Some(epoch)
 }

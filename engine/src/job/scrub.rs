@@ -92,12 +92,13 @@ impl<'a, E: Env> Scrub<'a, E> {
                 indexes.batch(&batch);
                 epochs.batch(&batch);
             });
-            self.done.bytes += chunk.len() as u64;
+            let bytes = chunk.len() as u64;
+            self.done.bytes += bytes;
             drop(chunk);
             if !wants_more {
                 break;
             }
-            self.pause(chunk_ms(at, to, self.bytes_per_second)).await;
+            self.pause(bytes.saturating_mul(1_000) / self.bytes_per_second).await;
         }
         if dir.is_gone() {
             return Ok(());
@@ -139,12 +140,6 @@ impl<'a, E: Env> Scrub<'a, E> {
     }
 }
 
-/// How long the chunk that ended at `at` may take.
-fn chunk_ms(at: u64, to: u64, bytes_per_second: u64) -> u64 {
-    let bytes = at.min(to).min(crate::limits::READ_BYTES_MAX as u64);
-    bytes.saturating_mul(1_000) / bytes_per_second
-}
-
 impl EpochCheck<'_> {
     fn batch(&mut self, batch: &ScannedBatch<'_>) {
         let header = batch.header;
@@ -158,16 +153,7 @@ impl EpochCheck<'_> {
         else {
             return;
         };
-        let range = DamagedRange {
-            position: batch.position,
-            end_position: batch.position + header.size_bytes() as u64,
-            first_offset: header.base_offset,
-            next_offset: header.next_offset(),
-            reason: format!(
-                "the batch has leader epoch {found}, leader-epoch-checkpoint says {known}"
-            ),
-        };
-        self.doubted = Some((range, found));
+        self.doubted = Some((DamagedRange::of_epoch(batch.position, header, known), found));
     }
 
     fn finish(mut self) -> Vec<DamagedRange> {

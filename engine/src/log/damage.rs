@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::types::Offset;
+use crate::record::batch::BatchHeader;
+use crate::types::{LeaderEpoch, Offset};
 
 /// Records of a segment that are lost until somebody restores them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,21 @@ pub struct DamagedRange {
 }
 
 impl DamagedRange {
+    /// A batch that is whole, but not of the leader epoch that the log knows for its offset.
+    #[must_use]
+    pub fn of_epoch(position: u64, header: &BatchHeader, known: LeaderEpoch) -> Self {
+        let found = header.partition_leader_epoch;
+        Self {
+            position,
+            end_position: position + header.size_bytes() as u64,
+            first_offset: header.base_offset,
+            next_offset: header.next_offset(),
+            reason: format!(
+                "the batch has leader epoch {found}, leader-epoch-checkpoint says {known}"
+            ),
+        }
+    }
+
     /// Whether a record is in it.
     #[must_use]
     pub fn has(&self, offset: Offset) -> bool {

@@ -1,6 +1,6 @@
 //! The loop of a run: one thread that paces producers, keeps consumers fetching, and closes each second.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -205,7 +205,7 @@ impl<'w> Driver<'w> {
         }
         for index in 0..self.force.consumers.len() {
             if let Err(error) = self.force.consumers[index].pump(&self.poll) {
-                self.broke(self.force.producers.len() + index, &format!("fetching: {error}"))?;
+                self.broke(self.force.producers.len() + index, &failure("fetching", &error))?;
             }
             wake_ns = wake_ns.min(self.force.consumers[index].wake_ns().max(now_ns + 1));
         }
@@ -239,7 +239,7 @@ impl<'w> Driver<'w> {
                 self.wakes[index] = wake_ns;
                 Ok(())
             }
-            Err(error) => self.broke(index, &format!("sending: {error}")),
+            Err(error) => self.broke(index, &failure("sending", &error)),
         }
     }
 
@@ -292,8 +292,8 @@ impl<'w> Driver<'w> {
         };
         match outcome {
             Ok(true) => Ok(()),
-            Ok(false) => self.broke(index, "the broker closed a connection"),
-            Err(error) => self.broke(index, &format!("the broker: {error}")),
+            Ok(false) => self.broke(index, CLOSED),
+            Err(error) => self.broke(index, &failure("the broker", &error)),
         }
     }
 
@@ -372,6 +372,18 @@ pub fn begin(workload: &Workload, clock: Clock) -> (u64, Recorder) {
     let measured = begin_ns + workload.warmup_ns;
     let window = measured..measured.saturating_add(workload.duration_ns);
     (begin_ns, Recorder::new(window, &phases(workload, begin_ns)))
+}
+
+/// What is said where the broker ended a connection.
+const CLOSED: &str = "the broker closed a connection";
+
+/// In words, why a connection failed at what `doing` names. A close while requests are on their
+/// way is seen as a reset, or as a broken pipe by the next send.
+fn failure(doing: &str, error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => format!("{CLOSED} ({error})"),
+        _ => format!("{doing}: {error}"),
+    }
 }
 
 /// The phases of a workload with more than one rate, behind its warm-up.

@@ -106,7 +106,18 @@ impl Blame for CompareError {
 struct Runs {
     pairs: Vec<(RunResult, RunResult)>,
     sides: [Option<Measured>; 2],
+    /// Why there are not as many as were wanted.
+    partial: Option<String>,
 }
+
+impl Runs {
+    fn cut_short(mut self, why: impl Into<String>) -> Self {
+        self.partial = Some(why.into());
+        self
+    }
+}
+
+const INTERRUPTED: &str = "interrupted";
 
 impl CompareArgs {
     /// Runs all pairs, prints and saves the verdict.
@@ -146,9 +157,11 @@ impl CompareArgs {
                 .into(),
         });
         let runs = self.pairs(&mut opened, &mut remarks)?;
-        let partial = sys::interrupted();
         let [Some(mut first), Some(mut second)] = runs.sides else {
-            terminal::complain("cut short before the first pair was complete: nothing to save");
+            let why = runs.partial.unwrap_or_default();
+            terminal::complain(&format!(
+                "cut short before the first pair was complete, nothing to save: {why}"
+            ));
             return Ok(ExitCode::from(CUT_SHORT));
         };
         first.result = RunResult::new(first.context.clone(), &first.outcome);
@@ -158,7 +171,11 @@ impl CompareArgs {
         let labels = (opened[0].label.as_str(), opened[1].label.as_str());
         let mut comparison = compare::compare(labels, &runs.pairs, remarks);
         comparison.floor = floor;
+        if let Some(why) = runs.partial {
+            comparison.cut_short(usize::from(self.pairs), why);
+        }
         self.tell(&comparison, (&first, &second))?;
+        let partial = comparison.partial.is_some();
         Ok(if partial { ExitCode::from(CUT_SHORT) } else { ExitCode::SUCCESS })
     }
 
@@ -220,7 +237,7 @@ impl CompareArgs {
                 turn_to(opened, side, !self.no_hold)?;
                 self.measure(&opened[side], &load)?;
                 if sys::interrupted() {
-                    return Ok(Runs::default());
+                    return Ok(Runs::default().cut_short(INTERRUPTED));
                 }
             }
         }
@@ -230,17 +247,24 @@ impl CompareArgs {
             let mut results = [None, None];
             for side in order {
                 if sys::interrupted() {
-                    return Ok(runs);
+                    return Ok(runs.cut_short(INTERRUPTED));
                 }
                 let label = &opened[side].label;
                 terminal::line(&format!("pair {} of {}: {label}", pair + 1, self.pairs));
                 turn_to(opened, side, !self.no_hold)?;
-                let measured = self.measure(&opened[side], &self.load)?;
-                if let Some(reason) = &measured.result.partial {
-                    remarks.push(format!("a run of {} ended early: {reason}", opened[side].label));
-                    if sys::interrupted() {
-                        return Ok(runs);
+                let measured = match self.measure(&opened[side], &self.load) {
+                    // The pairs that are whole are worth having.
+                    Err(error) if !runs.pairs.is_empty() => {
+                        return Ok(runs.cut_short(error.to_string()));
                     }
+                    other => other?,
+                };
+                if sys::interrupted() {
+                    return Ok(runs.cut_short(INTERRUPTED));
+                }
+                if let Some(reason) = &measured.result.partial {
+                    let label = &opened[side].label;
+                    return Ok(runs.cut_short(format!("a run of {label} ended early: {reason}")));
                 }
                 results[side] = Some(measured);
             }

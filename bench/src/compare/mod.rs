@@ -20,6 +20,9 @@ pub struct Comparison {
     pub schema: u32,
     /// `comparison`.
     pub kind: String,
+    /// Why there are fewer pairs than were wanted; null for a whole comparison.
+    #[serde(default)]
+    pub partial: Option<String>,
     pub tool: String,
     pub command: Vec<String>,
     /// The first target; its whole result is in `a/result.json`.
@@ -93,6 +96,9 @@ pub fn compare(
             pairs.len()
         ));
     }
+    if pairs.len() < 2 {
+        remarks.push("one pair allows no interval, and so no verdict".into());
+    }
     let meanings: Vec<&str> = pairs
         .first()
         .map(|(a, b)| [a, b].map(|run| run.target.durability.acknowledged.as_str()).to_vec())
@@ -126,6 +132,7 @@ pub fn of_figures(
     Comparison {
         schema: SCHEMA,
         kind: "comparison".into(),
+        partial: None,
         tool: concat!("millrace-bench ", env!("CARGO_PKG_VERSION")).into(),
         command: std::env::args().collect(),
         a: Side { label: labels.0.to_owned(), durability: durabilities.0, runs: a },
@@ -176,6 +183,13 @@ fn judge(kind: &Kind, labels: (&str, &str), pairs: &[(Figures, Figures)]) -> Opt
 }
 
 impl Comparison {
+    /// It ended before all pairs that were `wanted`.
+    pub fn cut_short(&mut self, wanted: usize, why: String) {
+        let pairs = self.pairs;
+        self.remarks.insert(0, format!("ended early, after {pairs} of {wanted} pairs: {why}"));
+        self.partial = Some(why);
+    }
+
     /// Every run's figures, one line per pair.
     pub fn csv(&self) -> String {
         let names = &self.order;

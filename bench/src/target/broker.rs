@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -106,7 +107,8 @@ impl Broker {
         let out =
             fs::File::create(&log).map_err(system(format!("cannot write {}", log.display())))?;
         let errors = out.try_clone().map_err(system("cannot share the log"))?;
-        command.stdin(Stdio::null()).stdout(out).stderr(errors);
+        // In a group of its own: Ctrl-C on the terminal is for this program, which ends its brokers when it is done.
+        command.stdin(Stdio::null()).stdout(out).stderr(errors).process_group(0);
         let child = spawn(&label, &mut command, core)?;
         let directory = directory.to_path_buf();
         let (stopped, keep) = (false, false);
@@ -143,7 +145,10 @@ impl Broker {
             if asked.is_ok_and(|metadata| !metadata.nodes.is_empty()) {
                 return Ok(());
             }
-            if Instant::now() > deadline || sys::interrupted() {
+            if sys::interrupted() {
+                break "was not waited for: interrupted".to_owned();
+            }
+            if Instant::now() > deadline {
                 break format!("did not serve within {} s", START_TIMEOUT.as_secs());
             }
             pause(Duration::from_millis(100));

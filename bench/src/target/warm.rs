@@ -1,6 +1,7 @@
 //! Keeps memory warm beside a broker that uses the page cache, in a process of its own.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 
 use super::broker::{StartError, system};
@@ -34,7 +35,9 @@ impl Warm {
             command.args(["--most", &most.to_string()]);
         }
         terminal::line("warming memory (up to a minute) ...");
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        // Ctrl-C on the terminal is for this program, which ends the feeder when it is done.
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+        let child = command.spawn();
         let child = child.map_err(system("cannot start the feeder"))?;
         let mut warm = Self { child };
         let mut line = String::new();

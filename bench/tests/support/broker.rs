@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::{Scratch, output, result, words};
 
 /// Builds the broker beside the program under test: Cargo builds only the programs of this package by itself.
-fn build_broker() {
+pub fn build() {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_millrace-bench"));
     let profile = program.parent().and_then(|dir| dir.file_name()).expect("a profile's directory");
     let profile = if profile == "debug" { "dev".into() } else { profile.to_os_string() };
@@ -30,7 +30,7 @@ fn build_broker() {
 
 /// A run against a broker of its own with two shards; its result and what it printed.
 pub fn run(name: &str, flags: &[&str]) -> (Value, String) {
-    build_broker();
+    build();
     // On the disk of the build: memory knows no direct I/O.
     let data =
         PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));

@@ -112,6 +112,12 @@ impl Stop {
         }
     }
 
+    /// Whether a shard has not taken a turn since its bell was rung last.
+    #[must_use]
+    pub fn is_unheard(&self, shard: ShardId) -> bool {
+        self.bells.get(usize::from(shard)).is_some_and(|bell| bell.load(Ordering::SeqCst))
+    }
+
     /// Whether the bell of a shard was rung since the last time.
     pub(crate) fn take_ring(&self, shard: ShardId) -> bool {
         let bell = self.bells.get(usize::from(shard));

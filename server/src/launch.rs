@@ -6,12 +6,11 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use millrace_engine::boot::lock::DirLock;
-use millrace_engine::boot::{self, EngineSettings, Identity, ScrubSettings, Serve};
+use millrace_engine::boot::{self, EngineSettings, Identity, ScrubSettings, Serve, Stop};
 use millrace_engine::client::Client;
 use millrace_engine::group::GroupConfig;
 use millrace_engine::io::Env;
@@ -21,9 +20,7 @@ use millrace_engine::metadata::controller::ControllerSettings;
 use millrace_engine::metadata::record::Endpoint;
 use millrace_engine::types::ShardId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
-use signal_hook::iterator::Signals;
+use sd_notify::NotifyState;
 use tracing_subscriber::EnvFilter;
 
 use crate::admin::desk::Desk;
@@ -38,6 +35,7 @@ use crate::metrics::Counters;
 use crate::net::budget::Budget;
 use crate::net::faults::FaultLog;
 use crate::net::listener::{Admission, Doors};
+use crate::supervise::{self, StopSignals, Watch};
 
 /// How often, and after which pause, an address in use is tried again.
 const PROBES_MAX: usize = 100;
@@ -141,9 +139,7 @@ fn serve(loaded: Loaded) -> Result<(), LaunchError> {
     let lock = DirLock::take(&config.data_dir).map_err(|error| other(error.into()))?;
     let addresses = addresses(&config)?;
     let admin_port = Port::open(config.admin.as_ref())?;
-    // From here on a signal waits for us instead of ending the process; a second one does end it.
-    let is_told = Arc::new(AtomicBool::new(false));
-    let signals = signals(&is_told).map_err(|error| other(error.into()))?;
+    let signals = StopSignals::catch().map_err(|error| other(error.into()))?;
     let shards = config.millrace.shards;
     let counters: Arc<[_]> = (0..shards).map(Counters::new).collect();
     let broker = Arc::new(Broker::new(Arc::clone(&config), Arc::clone(&counters)));
@@ -170,8 +166,10 @@ fn serve(loaded: Loaded) -> Result<(), LaunchError> {
         let cluster_id = identity.cluster_id.clone();
         broker.serves(Serving { cluster_id, stop: stop.clone() });
         announce(&config, &addresses, &identity, shards);
-        wait_for_signal(signals);
+        supervise::tell(&[NotifyState::Ready]);
+        watch_until_signal(signals, &config, &stop);
     }
+    supervise::tell(&[NotifyState::Stopping]);
     stop.stop();
     running.join();
     drop(admin);
@@ -213,19 +211,22 @@ fn raise_open_files() -> Option<u64> {
     }
 }
 
-fn signals(is_told: &Arc<AtomicBool>) -> io::Result<Signals> {
-    for signal in [SIGINT, SIGTERM] {
-        // In this order: the first signal only sets the flag.
-        flag::register_conditional_shutdown(signal, 130, Arc::clone(is_told))?;
-        flag::register(signal, Arc::clone(is_told))?;
-    }
-    Signals::new([SIGINT, SIGTERM])
-}
-
-fn wait_for_signal(mut signals: Signals) {
-    if let Some(signal) = signals.forever().next() {
-        let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
-        tracing::info!("{name}: stopping; a second signal ends the process at once");
+/// Waits for a signal to stop, and sees meanwhile whether every shard turns.
+fn watch_until_signal(mut signals: StopSignals, config: &BrokerConfig, stop: &Stop) {
+    let millrace = &config.millrace;
+    let mut watch = Watch::new(millrace.shards, millrace.watchdog_ms);
+    let is_supervised = sd_notify::watchdog_enabled().is_some();
+    loop {
+        stop.ring();
+        if let Some(name) = signals.wait() {
+            tracing::info!("{name}: stopping; a second signal ends the process at once");
+            return;
+        }
+        let stuck = watch.look(|shard| stop.is_unheard(shard));
+        supervise::deal_with(&stuck, millrace.watchdog_action);
+        if is_supervised && watch.all_turn() {
+            supervise::tell(&[NotifyState::Watchdog]);
+        }
     }
 }
 

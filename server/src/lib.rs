@@ -14,3 +14,4 @@ pub mod metrics;
 pub mod net;
 pub mod protocol;
 pub mod stages;
+pub mod supervise;

@@ -36,6 +36,9 @@ pub const ACCEPT_PAUSE_MS: u64 = 100;
 /// may allow fewer (`net.core.somaxconn`). Connections.
 pub const LISTEN_BACKLOG: u32 = 4096;
 
+/// How often it is looked whether every shard turns. Milliseconds.
+pub const WATCH_MS: u64 = 1_000;
+
 /// How often the counters are logged while there is traffic. Milliseconds.
 pub const METRICS_LOG_MS: u64 = 60_000;
 

@@ -185,8 +185,20 @@ def loop():
             raise Unsupported(f"there are no loop devices: {error}") from error
 
 
-PARTS = {"loop": loop, "jars": jars, "venv": venv, "kcat": kcat, "kafkajs": kafkajs, "rdkafka": rdkafka,
-         "chromium": chromium}
+def cgroup(controller):
+    """Groups of a controller of control groups, version 1, of our own."""
+    if os.geteuid() != 0:
+        raise Unsupported("control groups need root")
+    group = Path("/sys/fs/cgroup") / controller / f"millrace-provision-{os.getpid()}"
+    try:
+        group.mkdir()
+        group.rmdir()
+    except OSError as error:
+        raise Unsupported(f"there are no control groups of version 1 for {controller}: {error}") from error
+
+
+PARTS = {"freezer": lambda: cgroup("freezer"), "loop": loop, "jars": jars, "venv": venv, "kcat": kcat,
+         "kafkajs": kafkajs, "rdkafka": rdkafka, "chromium": chromium}
 
 
 def provide(names):

@@ -167,6 +167,15 @@ pub enum RecordValidation {
     Deep,
 }
 
+/// What happens when a shard is stuck (`millrace.watchdog.action`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StuckAction {
+    /// It is logged.
+    Log,
+    /// The process ends by SIGABRT, so that it is started again.
+    Abort,
+}
+
 /// millrace's own settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MillraceConfig {
@@ -186,6 +195,10 @@ pub struct MillraceConfig {
     pub scrub_interval_ms: u64,
     /// How much a shard reads in a second for it.
     pub scrub_bytes_per_second: u64,
+    /// After how long without a turn a shard is stuck; 0 is never.
+    pub watchdog_ms: u64,
+    /// What happens then.
+    pub watchdog_action: StuckAction,
 }
 
 /// As many shards as `millrace.shards` allows.
@@ -447,6 +460,11 @@ fn millrace(
         },
         scrub_interval_ms: s.count("millrace.scrub.interval.ms"),
         scrub_bytes_per_second: s.count("millrace.scrub.bytes.per.second"),
+        watchdog_ms: s.count("millrace.watchdog.ms"),
+        watchdog_action: match s.text("millrace.watchdog.action") {
+            Some("abort") => StuckAction::Abort,
+            _ => StuckAction::Log,
+        },
     })
 }
 

@@ -156,6 +156,7 @@ pub const SERVER: &[Layer] = &[
     // Writes documents from the tables of the code.
     layer("document", &["api", "config", "protocol"], &["codec", "types"]),
     layer("cli", &["config"], &[]),
+    layer("supervise", &["config", "limits"], &["types"]),
     layer(
         "launch",
         &[
@@ -168,6 +169,7 @@ pub const SERVER: &[Layer] = &[
             "metrics",
             "net",
             "protocol",
+            "supervise",
         ],
         &["boot", "client", "group", "io", "limits", "metadata", "topic_config", "types"],
     ),

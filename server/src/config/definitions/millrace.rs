@@ -15,6 +15,10 @@ definitions! {
         "What an acknowledgement means: `fsync` that the device has flushed the record, `written` that the operating system has it, which a power cut may lose.";
     "millrace.validate.records" String "deep" [OneOf(&["headers", "deep"])] Medium supported
         "How far produced batches are checked: `headers` stops at batch header and checksum, `deep` decompresses and reads every record, as Kafka does.";
+    "millrace.watchdog.ms" Long "10000" [AtLeast(0)] Medium supported
+        "How long a shard may go without taking a turn before it counts as stuck, which is logged as an error; in steps of a second, 0 is for ever.";
+    "millrace.watchdog.action" String "log" [OneOf(&["log", "abort"])] Medium supported
+        "What happens when a shard is stuck: `log` leaves it at the error, `abort` ends the process by SIGABRT, so that its supervisor starts it again.";
     "millrace.admin.listener" String "127.0.0.1:9644" [Any] Low supported
         "Where the admin port listens, `host:port`: metrics, health and stage times over HTTP, without authentication. Empty opens none; if the default is taken, the broker goes on without, and if an address that is set is taken, it does not start.";
     "millrace.scrub.interval.ms" Long "86400000" [AtLeast(0)] Low supported

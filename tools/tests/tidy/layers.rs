@@ -211,6 +211,27 @@ pub const GUESTS: &[Guest] = &[
         ],
         server: &[],
     },
+    // Fuzzing feeds everything that takes bytes which nobody has vouched for.
+    Guest {
+        home: "tools/fuzz",
+        engine: &[
+            "codec",
+            "group",
+            "io",
+            "job",
+            "journal",
+            "limits",
+            "log",
+            "metadata",
+            "partition",
+            "record",
+            "shard",
+            "topic_config",
+            "types",
+        ],
+        // The macro of messages is exported at the crate's root.
+        server: &["for_each_request", "net", "protocol"],
+    },
 ];
 
 /// A row that a single file breaks, with the reason why it may.

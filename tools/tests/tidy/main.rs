@@ -30,6 +30,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     ("server", "millrace", &["millrace-engine"]),
     ("bench", "millrace_bench", &["millrace-engine", "millrace"]),
     ("tools", "millrace_tools", &["millrace-engine", "millrace"]),
+    ("tools/fuzz", "millrace_fuzz", &["millrace-engine", "millrace"]),
 ];
 
 static TREE: LazyLock<Tree> = LazyLock::new(Tree::read);

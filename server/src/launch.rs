@@ -372,16 +372,24 @@ fn group_config(config: &BrokerConfig) -> GroupConfig {
     }
 }
 
-/// The core of each shard: as configured, else those that this process may run on, in order. With more
-/// shards than cores none is pinned.
+/// The core of each shard: as configured, else chosen among those that this process may run on.
 fn cores(config: &BrokerConfig) -> Vec<Option<usize>> {
     let shards = usize::from(config.millrace.shards);
     if !config.millrace.pin_cores.is_empty() {
         return config.millrace.pin_cores.iter().copied().map(Some).collect();
     }
-    let cores = std::fs::read_to_string("/proc/self/status").map(|status| allowed_cores(&status));
-    match cores {
-        Ok(cores) if cores.len() >= shards => cores.into_iter().take(shards).map(Some).collect(),
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    choose_cores(&allowed_cores(&status), shards)
+}
+
+/// The last cores, as interrupts go to the first ones unless somebody spreads them. One shard on several
+/// cores is not pinned, so that it can get out of the way of whatever else runs; nor are more shards than
+/// cores.
+fn choose_cores(allowed: &[usize], shards: usize) -> Vec<Option<usize>> {
+    match allowed.len().checked_sub(shards) {
+        Some(spare) if shards > 1 || spare == 0 => {
+            allowed.iter().skip(spare).copied().map(Some).collect()
+        }
         _ => vec![None; shards],
     }
 }
@@ -464,6 +472,17 @@ mod tests {
         setrlimit(Resource::Nofile, Rlimit { current: Some(lower), ..limit }).unwrap();
         assert_eq!(raise_open_files(), limit.maximum);
         assert_eq!(getrlimit(Resource::Nofile).current, limit.maximum);
+    }
+
+    #[test]
+    fn shards_take_the_last_cores() {
+        assert_eq!(choose_cores(&[0, 2, 5], 3), [Some(0), Some(2), Some(5)]);
+        assert_eq!(choose_cores(&[0, 2, 5], 2), [Some(2), Some(5)]);
+        assert_eq!(choose_cores(&[4], 1), [Some(4)]);
+        for unpinned in [choose_cores(&[0, 1], 1), choose_cores(&[], 1)] {
+            assert_eq!(unpinned, [None]);
+        }
+        assert_eq!(choose_cores(&[0], 2), [None, None]);
     }
 
     #[test]

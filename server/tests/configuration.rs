@@ -94,7 +94,7 @@ fn the_embedded_single_node() {
     assert_eq!(config.topic_defaults.flush_ms, i64::MAX);
     assert_eq!(config.topic_defaults.compression_type, TopicCompression::Producer);
     let millrace = config.millrace;
-    assert_eq!((millrace.shards, millrace.pin_cores.len()), (3, 0));
+    assert_eq!((millrace.shards, millrace.pin_cores.len()), (2, 0));
     assert_eq!((millrace.memory_bytes, millrace.journal_bytes), (512 << 20, 256 << 20));
     assert_eq!(
         (millrace.durability, millrace.validation),

@@ -181,7 +181,7 @@ pub enum StuckAction {
 pub struct MillraceConfig {
     /// How many shards run, from 1 to 64.
     pub shards: u16,
-    /// The core of each shard; empty takes the cores the process may use, in order.
+    /// The core of each shard; empty leaves the choice to the start.
     pub pin_cores: Vec<usize>,
     /// Memory of all shards together for tails, caches and requests.
     pub memory_bytes: u64,
@@ -436,7 +436,8 @@ fn millrace(
     let pin_cores = pin_cores(s, problems)?;
     let wanted = match s.limit("millrace.shards") {
         Some(shards) => usize::try_from(shards).unwrap_or(SHARDS_MAX),
-        None if pin_cores.is_empty() => surroundings.cores.clamp(1, SHARDS_MAX),
+        // One core is left to the kernel's share of the work, and to whatever else runs.
+        None if pin_cores.is_empty() => surroundings.cores.saturating_sub(1).clamp(1, SHARDS_MAX),
         None => pin_cores.len(),
     };
     if !pin_cores.is_empty() && pin_cores.len() != wanted {

@@ -108,7 +108,7 @@ def told(context):
 @check("supervision: a stuck shard is told, and forgiven when it goes on", needs=("freezer",), **ONLY)
 def stuck_is_told(context):
     supervisor = Supervisor()
-    overrides = {**BRISK, "millrace.shards": "2", "millrace.watchdog.ms": "2000"}
+    overrides = {**BRISK, "millrace.watchdog.ms": "2000"}
     with context.fresh(overrides) as broker:
         supervisor.wait("WATCHDOG=1")
         with FrozenThread(shard_threads(broker.pid)[1]):

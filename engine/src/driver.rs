@@ -13,7 +13,7 @@ use crate::job::Jobs;
 use crate::limits::TURN_CALLS_MAX;
 use crate::partition::admit::Now;
 use crate::shard::Shard;
-use crate::shard::call::Call;
+use crate::shard::call::{Answer, Call};
 use crate::shard::event::{Effect, Event};
 use crate::types::Nanos;
 
@@ -128,6 +128,10 @@ impl<E: Env> Driver<E> {
 
     fn carry_out(&self, effect: Effect) {
         match effect {
+            Effect::Answer(reply, Answer::Stats(mut stats)) => {
+                stats.damaged_ranges = self.jobs.damaged_ranges();
+                self.client.answer(reply, Answer::Stats(stats));
+            }
             Effect::Answer(reply, answer) => self.client.answer(reply, answer),
             Effect::Adopt(image) => self.client.set_image(image),
             Effect::DiskFull => self.client.note_full(),

@@ -183,6 +183,10 @@ fn metrics_and_health() {
         ("millrace_produce_seconds_bucket{shard=\"0\",le=\"+Inf\"}", 3.0),
         ("millrace_produce_stage_seconds_count{shard=\"0\",stage=\"flushed\"}", 3.0),
         ("millrace_appends_deferred{shard=\"0\"}", 0.0),
+        ("millrace_damaged_ranges{shard=\"0\"}", 0.0),
+        ("millrace_lost_log_ends{shard=\"0\"}", 0.0),
+        ("millrace_scrubbed_bytes_total{shard=\"0\"}", 0.0),
+        ("millrace_last_scrub_timestamp_seconds{shard=\"0\"}", 0.0),
     ] {
         assert_eq!(sample(metrics, name), value, "{name}");
     }

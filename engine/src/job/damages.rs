@@ -1,7 +1,6 @@
 //! What is known to be damaged in segments: readers are led around it, and only who asks for it is
 //! told.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::bounds::EXAMINE_AGAIN_MS;
@@ -36,7 +35,6 @@ pub struct Readable {
 #[derive(Debug, Default)]
 pub struct Damages {
     segments: Shared<BTreeMap<Key, Segment>>,
-    found: Cell<u64>,
 }
 
 impl Damages {
@@ -52,7 +50,6 @@ impl Damages {
             if is_known {
                 continue;
             }
-            self.found.set(self.found.get() + 1);
             let partition = dir.path.file_name().unwrap_or_default().to_string_lossy();
             tracing::error!(%partition, file = %log_path(dir, segment).display(),
                 position = range.position, end_position = range.end_position,
@@ -63,10 +60,10 @@ impl Damages {
         known.sort_by_key(|range| range.position);
     }
 
-    /// How many ranges were found.
+    /// How many ranges are known.
     #[must_use]
-    pub fn found(&self) -> u64 {
-        self.found.get()
+    pub fn count(&self) -> u64 {
+        self.segments.borrow().values().map(|segment| segment.ranges.len() as u64).sum()
     }
 
     /// What of a segment with content up to `to` can be read around `offset`.

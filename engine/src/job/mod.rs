@@ -157,10 +157,10 @@ impl<E: Env> Jobs<E> {
         self.0.ahead.hits()
     }
 
-    /// Ranges of damaged records that were found.
+    /// Ranges of damaged records that are known.
     #[must_use]
     pub fn damaged_ranges(&self) -> u64 {
-        self.0.damages.found()
+        self.0.damages.count()
     }
 
     /// Does a job that was accepted now: see [`Jobs::run_accepted`].

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::event::{Effect, Job, ScrubLog, Scrubbed};
 use super::{Shard, Slot};
 use crate::partition::admit::Now;
-use crate::types::Nanos;
+use crate::types::{Nanos, TimestampMs};
 
 /// When and how fast closed segments are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,10 @@ pub struct ScrubSettings {
 pub struct Scrubbing {
     at: Option<Nanos>,
     is_running: bool,
+    /// What was read since the start.
+    pub(super) bytes: u64,
+    /// When the last pass ended, by the wall clock.
+    pub(super) last_ms: Option<TimestampMs>,
 }
 
 impl Scrubbing {
@@ -44,7 +48,7 @@ impl Shard {
         if self.scrubbing.at.is_none_or(|at| at > now.now) {
             return;
         }
-        self.scrubbing = Scrubbing { at: None, is_running: true };
+        (self.scrubbing.at, self.scrubbing.is_running) = (None, true);
         let open = self.partitions.values().filter_map(|slot| match slot {
             Slot::Open(partition) if !partition.sealed().is_empty() => Some(ScrubLog {
                 dir: Arc::clone(&partition.dir),
@@ -69,7 +73,9 @@ impl Shard {
             failures,
             "closed segments were checked; damaged records were told where they were found"
         );
-        self.scrubbing = Scrubbing::default();
+        self.scrubbing.is_running = false;
+        self.scrubbing.bytes += bytes;
+        self.scrubbing.last_ms = Some(now.wall_ms);
         self.schedule_scrub(now);
     }
 }

@@ -1,6 +1,7 @@
 //! What a shard has and does, in numbers.
 
 use super::{Shard, Slot};
+use crate::types::TimestampMs;
 
 /// A shard's numbers at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,6 +22,14 @@ pub struct ShardStats {
     pub flushes: u64,
     /// Whether the log directory failed.
     pub is_offline: bool,
+    /// Ranges of damaged records that are known; jobs know them, and the driver puts the number in.
+    pub damaged_ranges: u64,
+    /// Partitions that take no records because the end of their log is lost.
+    pub lost_ends: usize,
+    /// What scrubs have read since the start. Bytes.
+    pub scrubbed_bytes: u64,
+    /// When the last scrub ended, by the wall clock; none yet since the start.
+    pub last_scrub_ms: Option<TimestampMs>,
 }
 
 impl Shard {
@@ -31,11 +40,16 @@ impl Shard {
             commits: self.stages.commits_begun,
             flushes: self.stages.flushes_begun,
             is_offline: self.is_offline,
+            scrubbed_bytes: self.scrubbing.bytes,
+            last_scrub_ms: self.scrubbing.last_ms,
             ..ShardStats::default()
         };
         for slot in self.partitions.values() {
             match slot {
-                Slot::Open(_) => stats.partitions_open += 1,
+                Slot::Open(partition) => {
+                    stats.partitions_open += 1;
+                    stats.lost_ends += usize::from(partition.lost_end.is_some());
+                }
                 Slot::Opening(_) => stats.partitions_opening += 1,
                 Slot::Failed => stats.partitions_failed += 1,
             }

@@ -8,7 +8,8 @@ use millrace_engine::io::{Env, File, OpenMode};
 use millrace_engine::limits::BLOCK_BYTES;
 use millrace_engine::memory::{align_down, align_up};
 use millrace_engine::partition::AppendError;
-use millrace_engine::shard::call::ReadError;
+use millrace_engine::shard::call::{Answer, Call, ReadError};
+use millrace_engine::shard::stats::ShardStats;
 
 use crate::harness::{Broker, LOG_DIR, append, create, partition, read, with_broker};
 
@@ -64,6 +65,15 @@ async fn write(client: &Broker) -> String {
     others
 }
 
+/// The numbers of the shard that the records are on.
+async fn stats(client: &Broker) -> ShardStats {
+    let owner = client.owner(partition(client, "orders"));
+    match client.call(owner, Call::Stats).await {
+        Answer::Stats(stats) => *stats,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Flips a bit of the `hit`th record after a crash, and says what the segment's file is then.
 fn crash_and_flip(sim: &Sim, is_power_cut: bool, hit: i64) -> Vec<u8> {
     if is_power_cut {
@@ -99,6 +109,8 @@ fn damage_before_a_recovery_point_is_told_and_nothing_is_cut() {
                 }
             }
             assert_eq!(append(&client, "orders", 10).await, Ok(RECORDS), "appends go on");
+            let stats = stats(&client).await;
+            assert_eq!((stats.damaged_ranges, stats.lost_ends), (1, 0));
             assert!(!read(&client, "orders", RECORDS).await.unwrap().is_empty());
             content(client.env(), &log()).await
         });
@@ -124,6 +136,7 @@ fn the_lost_end_of_a_log_stays_as_it_is() {
             let refused = append(&client, "orders", 10).await;
             assert!(matches!(refused, Err(AppendError::Storage)), "{refused:?}");
             append(&client, &others, 10).await.unwrap();
+            assert_eq!(stats(&client).await.lost_ends, 1);
             // Until the points are written again: they still say where the log ended.
             client.env().sleep_until(client.env().now().plus_ms(70_000)).await;
             content(client.env(), &log()).await

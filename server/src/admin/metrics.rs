@@ -121,6 +121,27 @@ const STATS: &[(Kind, &str, &str, ReadStats)] = &[
     (Kind::Gauge, "millrace_appends_deferred", "Appends that wait for memory.", |r| {
         r.stats.appends_deferred as f64
     }),
+    (
+        Kind::Gauge,
+        "millrace_damaged_ranges",
+        "Ranges of records that are known to be damaged; reads of them fail.",
+        |r| r.stats.damaged_ranges as f64,
+    ),
+    (
+        Kind::Gauge,
+        "millrace_lost_log_ends",
+        "Partitions that take no records because the end of their log is lost.",
+        |r| r.stats.lost_ends as f64,
+    ),
+    (Kind::Counter, "millrace_scrubbed_bytes_total", "What scrubs have read.", |r| {
+        r.stats.scrubbed_bytes as f64
+    }),
+    (
+        Kind::Gauge,
+        "millrace_last_scrub_timestamp_seconds",
+        "When the last scrub ended, since the Unix epoch; 0 before the first.",
+        |r| r.stats.last_scrub_ms.unwrap_or_default() as f64 / 1e3,
+    ),
     (Kind::Counter, "millrace_commits_total", "Writes to the commit journal.", |r| {
         r.stats.commits as f64
     }),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use millrace_engine::job::checkpoints::{RECOVERY_POINTS_BY_ID, is_offsets_name};
 use millrace_engine::job::journal_file::parse_journal_name;
 use millrace_engine::log::checkpoint::{
-    CLEAN_SHUTDOWN, META_PROPERTIES, PARTITION_METADATA, PartitionOffset, RECOVERY_POINTS,
+    CLEAN_SHUTDOWN, META_PROPERTIES, PARTITION_METADATA, PartitionOffset, RECOVERY_POINTS, checked,
     parse_offsets, parse_partition_metadata,
 };
 use millrace_engine::log::files::{
@@ -159,7 +159,7 @@ impl LogDirectory {
         for name in if is_by_id { ours } else { vec![RECOVERY_POINTS] } {
             let text = fs::read_to_string(self.path.join(name)).unwrap_or_default();
             for PartitionOffset { topic, partition, offset } in
-                parse_offsets(&text).unwrap_or_default()
+                checked(&text).and_then(parse_offsets).unwrap_or_default()
             {
                 let known = points.entry((topic, partition)).or_insert(offset);
                 *known = offset.max(*known);

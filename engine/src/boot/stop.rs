@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::EngineSettings;
 use super::inherit::{CLEAN_SHUTDOWN, RECOVERY_POINTS};
-use crate::job::checkpoints::{RECOVERY_POINTS_BY_ID, format_offsets_by_id};
+use crate::job::checkpoints::{RECOVERY_POINTS_BY_ID, format_recovery_points};
 use crate::log::checkpoint::{
     LOG_START_OFFSETS, PartitionOffset, format_clean_shutdown, format_offsets,
 };
@@ -57,7 +57,7 @@ pub fn files(shards: &[Stopped]) -> Vec<(&'static str, String)> {
     let ends_by_id = shards.iter().flat_map(|shard| &shard.ends).map(|(_, id, end)| (*id, *end));
     vec![
         (RECOVERY_POINTS, ends.clone()),
-        (RECOVERY_POINTS_BY_ID, format_offsets_by_id(ends_by_id)),
+        (RECOVERY_POINTS_BY_ID, format_recovery_points(ends_by_id)),
         ("replication-offset-checkpoint", ends),
         (LOG_START_OFFSETS, text(|shard| &shard.starts)),
         (CLEAN_SHUTDOWN, format_clean_shutdown(-1)),

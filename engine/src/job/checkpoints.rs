@@ -17,7 +17,9 @@ use super::newest::{Newest, Wish};
 use super::seal::replace;
 use super::{Jobs, damage, failure, found};
 use crate::io::Env;
-use crate::log::checkpoint::{PartitionOffset, format_offsets, parse_offsets};
+use crate::log::checkpoint::{
+    PartitionOffset, checked, format_offsets, parse_offsets, with_checksum,
+};
 use crate::partition::epochs;
 use crate::shard::event::{DiskFailure, OffsetsFile};
 use crate::types::{Offset, ShardId, TopicPartition};
@@ -39,6 +41,14 @@ pub fn format_offsets_by_id(offsets: impl IntoIterator<Item = (TopicPartition, O
         offset,
     };
     format_offsets(&offsets.into_iter().map(entry).collect::<Vec<_>>())
+}
+
+/// The text of a file of recovery points by partition.
+#[must_use]
+pub fn format_recovery_points(
+    offsets: impl IntoIterator<Item = (TopicPartition, Offset)>,
+) -> String {
+    with_checksum(format_offsets_by_id(offsets))
 }
 
 /// Writes the leader epochs of a partition, unless somebody has a newer text.
@@ -83,7 +93,11 @@ pub(super) async fn write_offsets<E: Env>(
     let Some(_permit) = jobs.0.offsets.of(file).turn(wish).await else { return Ok(()) };
     let settings = jobs.settings();
     let path = settings.log_dir.join(offsets_name(file, settings.shard));
-    replace(jobs, &path, Bytes::from(format_offsets_by_id(entries))).await
+    let text = match file {
+        OffsetsFile::LogStarts => format_offsets_by_id(entries),
+        OffsetsFile::RecoveryPoints => format_recovery_points(entries),
+    };
+    replace(jobs, &path, Bytes::from(text)).await
 }
 
 /// What the names of the shards' files of offsets begin with.
@@ -124,7 +138,15 @@ pub async fn read_offsets<E: Env>(
             continue;
         }
         let offsets = offsets.get_or_insert_with(OffsetsById::new);
-        for (id, offset) in read_by_id(env, log_dir, &entry.name).await?.unwrap_or_default() {
+        let read = match read_by_id(env, log_dir, &entry.name).await {
+            // The log can do without: what it says itself counts.
+            Err(failure) if failure.is_damage && file == OffsetsFile::RecoveryPoints => {
+                tracing::error!(%failure, "recovery points are damaged, and passed over");
+                continue;
+            }
+            read => read?,
+        };
+        for (id, offset) in read.unwrap_or_default() {
             let known = offsets.entry(id).or_insert(offset);
             *known = offset.max(*known);
         }
@@ -163,6 +185,7 @@ pub async fn read_by_name<E: Env>(
         return Ok(None);
     };
     let text = String::from_utf8_lossy(&content);
-    let offsets = parse_offsets(&text).map_err(|error| damage("read", &path, error.to_string()))?;
+    let offsets = checked(&text).and_then(parse_offsets);
+    let offsets = offsets.map_err(|error| damage("read", &path, error.to_string()))?;
     Ok(Some(offsets.into_iter().map(|o| ((Arc::from(o.topic), o.partition), o.offset)).collect()))
 }

@@ -26,6 +26,12 @@ pub struct LogState {
     pub epoch_max: LeaderEpoch,
     /// The last batch, where it has begun an epoch.
     pub began: Option<Offset>,
+    /// What `leader-epoch-checkpoint` says.
+    pub told: Epochs,
+    /// The epoch of the last batch, where something else is told of it.
+    pub doubted: Option<LeaderEpoch>,
+    /// Two batches agree on an epoch that is not what is told of them: the file is wrong.
+    pub is_contradicted: bool,
 }
 
 impl LogState {
@@ -38,6 +44,9 @@ impl LogState {
             epochs: Epochs::default(),
             epoch_max: -1,
             began: None,
+            told: Epochs::default(),
+            doubted: None,
+            is_contradicted: false,
         }
     }
 
@@ -45,6 +54,7 @@ impl LogState {
     pub fn follow(&mut self, batch: &ScannedBatch<'_>) {
         let header = batch.header;
         self.next_offset = header.next_offset();
+        self.compare_epoch(header.partition_leader_epoch, header.base_offset);
         self.follow_epoch(header.partition_leader_epoch, header.base_offset);
         if header.base_offset >= self.producers_from {
             self.producers.replay(header, end_of_transaction(header, batch.bytes));
@@ -53,6 +63,14 @@ impl LogState {
 }
 
 impl LogState {
+    fn compare_epoch(&mut self, found: LeaderEpoch, base_offset: Offset) {
+        // One above all that is told is new.
+        let is_known = self.told.latest().is_some_and(|latest| found >= 0 && found <= latest.epoch);
+        let is_other = is_known && self.told.epoch_of(base_offset) != Some(found);
+        self.is_contradicted |= is_other && self.doubted == Some(found);
+        self.doubted = is_other.then_some(found);
+    }
+
     /// The checksum does not cover the epoch: one that no later batch agrees with is none.
     fn follow_epoch(&mut self, epoch: LeaderEpoch, base_offset: Offset) {
         let latest = self.epochs.latest().map_or(-1, |latest| latest.epoch);

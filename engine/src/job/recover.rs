@@ -10,7 +10,6 @@ use super::files::log_path;
 use super::log_state::LogState;
 use super::seal::write_companions;
 use super::segment_scan::FoundSegment;
-use super::tail_check::Rest;
 use super::{Jobs, damage, failure};
 use crate::io::{Env, File};
 use crate::journal::replay::Redo;
@@ -98,6 +97,11 @@ impl<E: Env> Jobs<E> {
             let snapshot = producer_snapshot::encode(&state.producers.snapshot());
             looked.push(Looked { segment, producers_at_end: Bytes::from(snapshot) });
         }
+        if state.is_contradicted {
+            tracing::warn!(dir = %dir.path.display(),
+                "leader-epoch-checkpoint does not agree with the batches: it is made anew from them");
+            return Box::pin(self.recover(dir, Input { epochs: None, ..input })).await;
+        }
         let Some(mut last) = looked.pop() else {
             let active = OpenSegment::new(state.next_offset, input.rules);
             let is_lost = |point: &Offset| *point > state.next_offset && self.settings().is_flushed;
@@ -113,7 +117,12 @@ impl<E: Env> Jobs<E> {
             return Ok(RecoveredLog { sealed, active, state, lost_end });
         };
         let lost_end = match self.settings().is_flushed {
-            true => self.judge_end(&input, &mut last.segment, &mut state).await?,
+            true => {
+                let segment = &mut last.segment;
+                let redo = input.redo.get(&segment.base_offset).map(Vec::as_slice);
+                let redo = redo.unwrap_or_default();
+                segment.judge_end(redo, input.recovery_point, &mut state).await?
+            }
             false => None,
         };
         let ranges = looked.iter().map(|looked| &looked.segment).chain([&last.segment]);
@@ -145,33 +154,6 @@ impl<E: Env> Jobs<E> {
         Ok(RecoveredLog { sealed, active, state, lost_end })
     }
 
-    /// Takes up what stands behind damage in the last segment. Returns where the log ended at least, if
-    /// its end is lost.
-    async fn judge_end(
-        &self,
-        input: &Input,
-        segment: &mut FoundSegment<E::File>,
-        state: &mut LogState,
-    ) -> Result<Option<Offset>, DiskFailure> {
-        let redo = input.redo.get(&segment.base_offset).map(Vec::as_slice).unwrap_or_default();
-        let reached = redo.iter().map(redo_end).max().unwrap_or_default();
-        loop {
-            match segment.judge_rest(input.recovery_point, reached).await? {
-                Rest::Torn => return Ok(None),
-                Rest::GoesOn(position, offset) => {
-                    segment.skip_to(position, offset);
-                    segment.complete_over_damage(redo, None, state).await?;
-                }
-                Rest::Lost(end) => {
-                    let (next_offset, valid) = (segment.next_offset, segment.end);
-                    segment.lose_rest(end);
-                    (segment.next_offset, segment.end) = (next_offset, valid);
-                    return Ok(Some(end));
-                }
-            }
-        }
-    }
-
     fn warn_lost_end(&self, dir: &Dir, offset: Offset, lost_end: Option<Offset>) {
         let Some(lost_end) = lost_end else { return };
         let partition = dir.path.file_name().unwrap_or_default().to_string_lossy();
@@ -193,8 +175,9 @@ impl<E: Env> Jobs<E> {
         if !input.redo.is_empty() || !input.snapshots.iter().any(|offset| *offset >= last) {
             return Ok(None);
         }
-        let Some(sealed) = self.all_trusted(dir, input).await? else { return Ok(None) };
-        let Some(segment) = self.as_left(dir, last, input.rules).await? else { return Ok(None) };
+        let Some(sealed) = self.all_trusted(dir, input, &epochs).await? else { return Ok(None) };
+        let segment = self.as_left(dir, last, input.rules, &epochs).await?;
+        let Some(segment) = segment else { return Ok(None) };
         let next_offset = segment.next_offset;
         if input.recovery_point.is_some_and(|point| point > next_offset) {
             return Ok(None);
@@ -204,10 +187,9 @@ impl<E: Env> Jobs<E> {
         let state = LogState {
             next_offset,
             producers,
-            producers_from: next_offset,
             epochs,
             epoch_max: input.epoch_max,
-            began: None,
+            ..LogState::offsets_only(next_offset)
         };
         let active = self.active(segment).await?;
         Ok(Some(RecoveredLog { sealed, active, state, lost_end: None }))
@@ -217,10 +199,11 @@ impl<E: Env> Jobs<E> {
         &self,
         dir: &Dir,
         input: &Input,
+        told: &Epochs,
     ) -> Result<Option<Vec<SealedSegment>>, DiskFailure> {
         let mut sealed = Vec::new();
         for (&base, &next) in input.segments.iter().zip(input.segments.iter().skip(1)) {
-            match self.trusted(dir, base, next, input.gaps).await? {
+            match self.trusted(dir, base, next, (input.gaps, told)).await? {
                 Some(segment) => sealed.push(segment),
                 None => return Ok(None),
             }
@@ -237,9 +220,9 @@ impl<E: Env> Jobs<E> {
     ) -> Result<(Vec<SealedSegment>, LogState), DiskFailure> {
         let mut sealed = Vec::new();
         for (&base, &next) in input.segments.iter().zip(input.segments.iter().skip(1)) {
-            let redo_end = input.redo.get(&base).into_iter().flatten().map(redo_end).max();
+            let redo_end = input.redo.get(&base).into_iter().flatten().map(Redo::end).max();
             let trusted = match &input.epochs {
-                Some(_) => self.trusted(dir, base, next, input.gaps).await?,
+                Some(told) => self.trusted(dir, base, next, (input.gaps, told)).await?,
                 // They have to be found in the batches.
                 None => None,
             };
@@ -271,8 +254,14 @@ impl<E: Env> Jobs<E> {
             .or(redone)
             .unwrap_or(input.first_offset);
         let epochs = input.epochs.clone().unwrap_or_default();
-        let (epoch_max, began) = (input.epoch_max, None);
-        let state = LogState { next_offset, producers, producers_from, epochs, epoch_max, began };
+        let state = LogState {
+            producers,
+            producers_from,
+            told: epochs.clone(),
+            epochs,
+            epoch_max: input.epoch_max,
+            ..LogState::offsets_only(next_offset)
+        };
         Ok((sealed, state))
     }
 
@@ -387,10 +376,6 @@ impl<E: Env> Jobs<E> {
         producers.load(entries, now, self.settings().producer_expiration_ms);
         producers
     }
-}
-
-fn redo_end(item: &Redo) -> u64 {
-    item.position + item.bytes.len() as u64
 }
 
 /// Orders redo by segment, without what belongs to segments that are gone, given those that are there.

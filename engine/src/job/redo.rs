@@ -23,12 +23,10 @@ impl<F: File> FoundSegment<F> {
     ) -> Result<Option<&'r Redo>, DiskFailure> {
         loop {
             self.scan(state).await?;
-            let is_beyond =
-                |item: &&Redo| !item.bytes.is_empty() && item.position + length(item) > self.end;
+            let is_beyond = |item: &&Redo| !item.bytes.is_empty() && item.end() > self.end;
             let Some(next) = redo.iter().find(is_beyond) else { return Ok(None) };
             // An earlier item may end what a later one has begun before.
-            let fits =
-                |item: &&Redo| item.position <= self.end && item.position + length(item) > self.end;
+            let fits = |item: &&Redo| item.position <= self.end && item.end() > self.end;
             let Some(item) = redo.iter().find(fits) else { return Ok(Some(next)) };
             self.patch(item, state)?;
         }
@@ -80,10 +78,6 @@ impl<F: File> FoundSegment<F> {
         self.file_bytes = self.end;
         Ok(true)
     }
-}
-
-fn length(item: &Redo) -> u64 {
-    item.bytes.len() as u64
 }
 
 /// Writes a patch in whole blocks; what else stands in its first and last block stays.

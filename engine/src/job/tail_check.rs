@@ -2,8 +2,10 @@
 //! acknowledged and cannot be reached any more.
 
 use super::bounds::UNFLUSHED_BYTES_MAX;
+use super::log_state::LogState;
 use super::segment_scan::{FoundSegment, read_chunk};
 use crate::io::File;
+use crate::journal::replay::Redo;
 use crate::limits::BATCH_BYTES_MAX;
 use crate::log::scan::{ScanRules, SegmentScanner, Stop};
 use crate::record::layout::PREFIX_BYTES;
@@ -12,7 +14,7 @@ use crate::types::Offset;
 
 /// What the rest of the last segment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rest {
+enum Rest {
     /// Nothing, or a write that was cut short: nobody was told that it was complete.
     Torn,
     /// Damage, and behind it the log goes on at this position with this offset.
@@ -22,9 +24,35 @@ pub enum Rest {
 }
 
 impl<F: File> FoundSegment<F> {
+    /// Takes up what stands behind damage in the last segment. Returns where the log ended at least, if
+    /// its end is lost.
+    pub async fn judge_end(
+        &mut self,
+        redo: &[Redo],
+        recovery_point: Option<Offset>,
+        state: &mut LogState,
+    ) -> Result<Option<Offset>, DiskFailure> {
+        let reached = redo.iter().map(Redo::end).max().unwrap_or_default();
+        loop {
+            match self.judge_rest(recovery_point, reached).await? {
+                Rest::Torn => return Ok(None),
+                Rest::GoesOn(position, offset) => {
+                    self.skip_to(position, offset);
+                    self.complete_over_damage(redo, None, state).await?;
+                }
+                Rest::Lost(end) => {
+                    let (next_offset, valid) = (self.next_offset, self.end);
+                    self.lose_rest(end);
+                    (self.next_offset, self.end) = (next_offset, valid);
+                    return Ok(Some(end));
+                }
+            }
+        }
+    }
+
     /// Judges what stands behind the valid end. `recovery_point` is an offset before which everything
     /// was flushed, `reached` such a position.
-    pub async fn judge_rest(
+    async fn judge_rest(
         &self,
         recovery_point: Option<Offset>,
         reached: u64,

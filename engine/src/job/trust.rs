@@ -9,9 +9,10 @@ use crate::limits::{BATCH_BYTES_MAX, READ_BYTES_MAX};
 use crate::log::index::{IndexRules, SealedIndex, SegmentIndex};
 use crate::log::scan::{ScanRules, SegmentScanner, Stop};
 use crate::log::segment::SealedSegment;
+use crate::partition::epochs::Epochs;
 use crate::record::batch::BatchHeader;
 use crate::shard::event::DiskFailure;
-use crate::types::{Offset, TimestampMs};
+use crate::types::{LeaderEpoch, Offset, TimestampMs};
 
 /// What the batches behind the last index entry say.
 struct Rest {
@@ -19,6 +20,14 @@ struct Rest {
     begin: u64,
     next_offset: Offset,
     max_timestamp: TimestampMs,
+    /// Their leader epochs, and where these begin.
+    epochs: Vec<(LeaderEpoch, Offset)>,
+}
+
+impl Rest {
+    fn agrees(&self, told: &Epochs) -> bool {
+        self.epochs.iter().all(|&(epoch, offset)| epoch < 0 || told.epoch_of(offset) == Some(epoch))
+    }
 }
 
 impl<E: Env> Jobs<E> {
@@ -29,7 +38,7 @@ impl<E: Env> Jobs<E> {
         dir: &Dir,
         base: Offset,
         next_base: Offset,
-        gaps: bool,
+        (gaps, told): (bool, &Epochs),
     ) -> Result<Option<SealedSegment>, DiskFailure> {
         let Some((offsets, times)) = self.index_files(dir, base).await? else { return Ok(None) };
         let (file, bytes) = self.existing(dir, base).await?;
@@ -39,7 +48,7 @@ impl<E: Env> Jobs<E> {
         let Some(rest) = self.rest(dir, &file, base, &index, bytes).await? else { return Ok(None) };
         let is_joined = rest.next_offset == next_base || (gaps && rest.next_offset < next_base);
         let max_timestamp = index.largest().timestamp;
-        let is_complete = is_joined && rest.max_timestamp <= max_timestamp;
+        let is_complete = is_joined && rest.max_timestamp <= max_timestamp && rest.agrees(told);
         Ok(is_complete.then_some(SealedSegment {
             base_offset: base,
             next_offset: next_base,
@@ -54,6 +63,7 @@ impl<E: Env> Jobs<E> {
         dir: &Dir,
         base: Offset,
         rules: IndexRules,
+        told: &Epochs,
     ) -> Result<Option<FoundSegment<E::File>>, DiskFailure> {
         let Some((offsets, times)) = self.index_files(dir, base).await? else { return Ok(None) };
         let (file, bytes) = self.existing(dir, base).await?;
@@ -62,7 +72,7 @@ impl<E: Env> Jobs<E> {
         };
         let Some(rest) = self.rest(dir, &file, base, &index, bytes).await? else { return Ok(None) };
         let max_timestamp = index.largest().timestamp;
-        if rest.max_timestamp > max_timestamp {
+        if rest.max_timestamp > max_timestamp || !rest.agrees(told) {
             return Ok(None);
         }
         let path = log_path(dir, base);
@@ -111,6 +121,7 @@ impl<E: Env> Jobs<E> {
             gaps: true,
         });
         let (mut first_bytes, mut max_timestamp) = (None, -1);
+        let mut epochs: Vec<(LeaderEpoch, Offset)> = Vec::new();
         let mut at = begin;
         while at < bytes {
             let chunk = read_chunk(file, &log_path(dir, base), at, bytes).await?;
@@ -118,12 +129,17 @@ impl<E: Env> Jobs<E> {
             scanner.feed(&chunk, |batch| {
                 first_bytes.get_or_insert(batch.header.size_bytes() as u64);
                 max_timestamp = max_timestamp.max(batch.header.max_timestamp);
+                let epoch = batch.header.partition_leader_epoch;
+                if epochs.last().is_none_or(|last| last.0 != epoch) {
+                    epochs.push((epoch, batch.header.base_offset));
+                }
             });
         }
         let end = scanner.finish();
         let behind = bytes - begin - first_bytes.unwrap_or_default();
         let is_covered = behind <= READ_BYTES_MAX as u64;
         let is_whole = end.stop == Stop::CleanEnd && end.position == bytes && is_covered;
-        Ok(is_whole.then_some(Rest { begin, next_offset: end.next_offset, max_timestamp }))
+        let next_offset = end.next_offset;
+        Ok(is_whole.then_some(Rest { begin, next_offset, max_timestamp, epochs }))
     }
 }

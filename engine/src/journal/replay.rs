@@ -19,6 +19,14 @@ pub struct Redo {
     pub bytes: Bytes,
 }
 
+impl Redo {
+    /// Position behind the last byte.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.position + self.bytes.len() as u64
+    }
+}
+
 /// All redo of one or more journals, by partition, in order.
 pub type RedoByPartition = BTreeMap<TopicPartition, Vec<Redo>>;
 
@@ -63,9 +71,9 @@ pub fn read_file(file: &Bytes) -> Result<FileContent, FormatError> {
     };
     let mut content = FileContent { file_sequence, redo: Vec::new(), damaged };
     let mut doubted: Option<(u64, Entry)> = None;
-    let mut at = BLOCK_BYTES;
-    for entry_sequence in 0.. {
-        let Some(entry) = read_entry(file, at, (file_sequence, entry_sequence)) else { break };
+    let (mut at, mut sequence) = (BLOCK_BYTES, 0);
+    while let Some(entry) = read_entry(file, at, (file_sequence, sequence)) {
+        sequence += 1;
         if let Some((position, entry)) = doubted.take() {
             content.damaged.push(position);
             content.redo.extend(entry.items);
@@ -77,6 +85,17 @@ pub fn read_file(file: &Bytes) -> Result<FileContent, FormatError> {
         } else {
             doubted = Some((position, entry));
         }
+    }
+    // Entries behind one without a valid header are told, but not believed: who can make it torn might
+    // have sent them as records.
+    let is_later = |at: usize| {
+        let header = file.get(at..).and_then(read_entry_header);
+        header.is_some_and(|(header, _)| {
+            header.file_sequence == file_sequence && header.entry_sequence > sequence
+        })
+    };
+    if (at..file.len()).step_by(BLOCK_BYTES).skip(1).any(is_later) {
+        content.damaged.push(at as u64);
     }
     Ok(content)
 }

@@ -104,11 +104,17 @@ fn a_damaged_payload_is_told_and_later_entries_count() {
     let (redo, damaged) = read(&file);
     assert_eq!(redo, [(0, 3), (0, 3), (100, 0), (10_100, 0), (200, 5)]);
     assert_eq!(damaged, [second as u64]);
+    // Entries know the life of their file, as the superblock does.
+    let mut headless = file.clone();
+    headless[20] ^= 1;
+    assert_eq!(read(&headless), (redo, vec![0, second as u64]));
     // Nothing follows: a torn write.
     assert_eq!(read(&file[..third]), (vec![(0, 3), (0, 3)], Vec::new()));
-    // Nor where its length cannot be believed.
+    // Its header: what follows is not believed, but told.
     file[payload] ^= 1;
     file[second + 30] ^= 1;
+    assert_eq!(read(&file), (vec![(0, 3), (0, 3)], vec![second as u64]));
+    file[third + 30] ^= 1;
     assert_eq!(read(&file), (vec![(0, 3), (0, 3)], Vec::new()));
 }
 

@@ -20,6 +20,8 @@ pub const META_PROPERTIES: &str = "meta.properties";
 pub const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 
 const OFFSETS_VERSION: i32 = 0;
+/// What the line of a checksum begins with.
+const CHECKSUM: &str = "crc32c ";
 
 /// A text file is not what its name promises.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +42,9 @@ pub enum CheckpointError {
         /// Lines after it.
         found: usize,
     },
+    /// The last line is another checksum.
+    #[error("the checksum differs")]
+    Checksum,
     /// A line cannot be read; lines count from 1.
     #[error("line {0} is malformed")]
     Line(usize),
@@ -99,6 +104,28 @@ pub fn format_offsets(offsets: &[PartitionOffset]) -> String {
         writeln!(text, "{} {} {}", entry.topic, entry.partition, entry.offset).unwrap_or_default();
     }
     text
+}
+
+/// The text of a file of offsets that only this broker reads, with a checksum behind it: a wrong digit is
+/// an offset too.
+#[must_use]
+pub fn with_checksum(text: String) -> String {
+    let line = checksum_line(&text);
+    text + &line
+}
+
+fn checksum_line(text: &str) -> String {
+    format!("{CHECKSUM}{:08x}\n", crc32c::crc32c(text.as_bytes()))
+}
+
+/// The text before the checksum. Without one, which earlier versions did not write, it is all of it.
+///
+/// # Errors
+/// If the text has another checksum.
+pub fn checked(text: &str) -> Result<&str, CheckpointError> {
+    let Some(at) = text.rfind(CHECKSUM) else { return Ok(text) };
+    let (content, line) = text.split_at(at);
+    if line == checksum_line(content) { Ok(content) } else { Err(CheckpointError::Checksum) }
 }
 
 /// Reads a file of offsets.
@@ -258,6 +285,20 @@ mod tests {
         assert_eq!(parse_offsets(""), Ok(vec![]));
         assert_eq!(parse_offsets("0\n"), Ok(vec![]));
         assert_eq!(parse_offsets("0\n1\nt  1\t5\n").map(|o| o.len()), Ok(1));
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_text_with_a_checksum_is_noticed() {
+        let text = "0\n2\norders 0 17\na.b_c-d 12 0\n";
+        let whole = with_checksum(text.to_owned());
+        assert_eq!(checked(&whole), Ok(text));
+        assert_eq!(checked(text), Ok(text), "an earlier version's");
+        for bit in 0..whole.len() * 8 {
+            let mut bytes = whole.clone().into_bytes();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            assert!(checked(&text).and_then(parse_offsets).is_err(), "bit {bit}: {text}");
+        }
     }
 
     #[test]

@@ -25,37 +25,37 @@ use millrace_engine::shard::call::{Isolation, ReadError};
 use millrace_engine::shard::event::{Event, Job, ScrubLog, Scrubbed};
 use millrace_engine::types::Offset;
 
-const SEGMENT_BYTES: i32 = 40_000;
-const LEADER_EPOCH: i32 = 1;
+pub const SEGMENT_BYTES: i32 = 40_000;
+pub const LEADER_EPOCH: i32 = 1;
 
 /// The content of every file of the partition.
-type Image = BTreeMap<String, Vec<u8>>;
+pub type Image = BTreeMap<String, Vec<u8>>;
 
 /// A partition on a disk, and what was written to it.
-struct Written {
-    env: SimEnv,
-    model: Rc<RefCell<Model>>,
-    image: Image,
+pub struct Written {
+    pub env: SimEnv,
+    pub model: Rc<RefCell<Model>>,
+    pub image: Image,
     /// Base offsets of its segments.
-    bases: Vec<Offset>,
+    pub bases: Vec<Offset>,
     sealed: Vec<SealedSegment>,
     epochs: Epochs,
-    end: Offset,
+    pub end: Offset,
 }
 
 /// What readers were told of a whole log.
 #[derive(Debug, Default)]
-struct Outcome {
+pub struct Outcome {
     /// Base offsets of the batches that were served, each as it was written.
-    served: BTreeSet<Offset>,
+    pub served: BTreeSet<Offset>,
     /// Offsets that were refused.
-    refused: BTreeSet<Offset>,
-    damaged_ranges: u64,
-    lost_end: Option<Offset>,
-    end: Offset,
+    pub refused: BTreeSet<Offset>,
+    pub damaged_ranges: u64,
+    pub lost_end: Option<Offset>,
+    pub end: Offset,
 }
 
-async fn image(env: &SimEnv) -> Image {
+pub async fn image(env: &SimEnv) -> Image {
     let mut image = Image::new();
     for name in names(env, &partition_dir()).await {
         let bytes = file_bytes(env, &partition_dir().join(&name)).await;
@@ -66,7 +66,14 @@ async fn image(env: &SimEnv) -> Image {
 
 impl Written {
     /// Some segments of batches, and a clean stop.
-    async fn new(env: &SimEnv, count: usize) -> Self {
+    pub async fn new(env: &SimEnv, count: usize) -> Self {
+        let mut mini = Self::begin(env, count).await;
+        mini.stop_cleanly().await;
+        Self::of(&mini).await
+    }
+
+    /// Some batches: every tenth is committed with those before it.
+    pub async fn begin(env: &SimEnv, count: usize) -> Mini {
         let model = Rc::new(RefCell::new(Model::default()));
         let start = Mini::start(
             env.clone(),
@@ -85,18 +92,23 @@ impl Written {
                 mini.quiet().await;
             }
         }
-        mini.stop_cleanly().await;
+        mini
+    }
+
+    /// What a partition has written so far.
+    pub async fn of(mini: &Mini) -> Self {
+        let (env, model) = (mini.env.clone(), Rc::clone(&mini.model));
         let sealed = mini.partition.sealed().to_vec();
         let active = mini.partition.active().base_offset;
         let bases = sealed.iter().map(|segment| segment.base_offset).chain([active]).collect();
         let epochs = mini.partition.epochs.clone();
         let end = model.borrow().end();
-        let image = image(env).await;
-        Self { env: env.clone(), model, image, bases, sealed, epochs, end }
+        let image = image(&env).await;
+        Self { env, model, image, bases, sealed, epochs, end }
     }
 
     /// Puts every file back, but for one, which is to have other content, or to be missing.
-    async fn lay(&self, name: &str, bytes: Option<&[u8]>) {
+    pub async fn lay(&self, name: &str, bytes: Option<&[u8]>) {
         let dir = partition_dir();
         let (now, mut wanted) = (image(&self.env).await, self.image.clone());
         match bytes {
@@ -112,13 +124,13 @@ impl Written {
     }
 
     /// As it is, with everything known to have been flushed up to `point`.
-    fn settings(&self, was_clean: bool, point: Offset) -> JobSettings {
+    pub fn settings(&self, was_clean: bool, point: Offset) -> JobSettings {
         let recovery_points = Arc::new(BTreeMap::from([(ID, point)]));
         JobSettings { recovery_points, ..settings(was_clean) }
     }
 
     /// Opens the partition and reads all of it, from every offset that a reader comes to.
-    async fn outcome(&self, settings: JobSettings, redo: Vec<Redo>) -> Outcome {
+    pub async fn outcome(&self, settings: JobSettings, redo: Vec<Redo>) -> Outcome {
         let jobs = Jobs::new(self.env.clone(), settings);
         let recovered = open(&jobs, open_job(LEADER_EPOCH, redo, SEGMENT_BYTES)).await;
         let recovered = recovered.expect("it opens");
@@ -161,7 +173,7 @@ impl Written {
     }
 
     /// Offsets of the batches that have a byte of a segment's file in `at..`, or at `at` alone.
-    fn hit(&self, base: Offset, at: usize, all_behind: bool) -> BTreeSet<Offset> {
+    pub fn hit(&self, base: Offset, at: usize, all_behind: bool) -> BTreeSet<Offset> {
         let mut position = 0;
         let mut hit = BTreeSet::new();
         let next = self.bases.iter().copied().find(|other| *other > base).unwrap_or(Offset::MAX);
@@ -176,7 +188,7 @@ impl Written {
     }
 
     /// What a reader must be told when just the records at these offsets are damaged.
-    fn check(&self, outcome: &Outcome, hit: &BTreeSet<Offset>, what: &str) {
+    pub fn check(&self, outcome: &Outcome, hit: &BTreeSet<Offset>, what: &str) {
         assert_eq!(&outcome.refused, hit, "{what}: {outcome:?}");
         let model = self.model.borrow();
         let whole = model.batches.iter().map(|batch| batch.0).filter(|base| !hit.contains(base));
@@ -217,13 +229,23 @@ async fn read(
     }
 }
 
-fn flipped(bytes: &[u8], bit: usize) -> Vec<u8> {
+/// Whether every position is tried, which takes minutes: see docs/DURABILITY.md.
+pub fn is_full() -> bool {
+    std::env::var_os("MILLRACE_EVERY_POSITION").is_some()
+}
+
+/// From one position that is tried to the next.
+pub fn step(usual: usize) -> usize {
+    if is_full() { 1 } else { usual }
+}
+
+pub fn flipped(bytes: &[u8], bit: usize) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     bytes[bit / 8] ^= 1 << (bit % 8);
     bytes
 }
 
-fn log_name(base: Offset) -> String {
+pub fn log_name(base: Offset) -> String {
     format!("{base:020}.log")
 }
 
@@ -271,14 +293,8 @@ fn bit_rot(flips: usize, seed: u64) {
 
 #[test]
 fn no_rotten_bit_reaches_a_reader() {
-    bit_rot(200, 1);
-}
-
-#[test]
-#[ignore = "10,000 flips take minutes: cargo test --release -p millrace-engine --test jobs -- --ignored"]
-fn no_rotten_bit_reaches_a_reader_in_full() {
-    for seed in 0..20 {
-        bit_rot(500, 100 + seed);
+    for seed in 0..if is_full() { 50 } else { 1 } {
+        bit_rot(200, 1 + seed);
     }
 }
 
@@ -321,13 +337,7 @@ fn truncations(step: usize, is_full: bool) {
 
 #[test]
 fn a_tail_cut_at_every_seventh_byte() {
-    truncations(7, false);
-}
-
-#[test]
-#[ignore = "every byte takes minutes: cargo test --release -p millrace-engine --test jobs -- --ignored"]
-fn a_tail_cut_at_every_byte() {
-    truncations(1, true);
+    truncations(step(7), is_full());
 }
 
 /// Bits of the last four batches, with and without something that says that they were flushed.
@@ -363,13 +373,7 @@ fn tail_flips(step: usize) {
 
 #[test]
 fn bits_of_the_last_four_batches() {
-    tail_flips(7 * 17);
-}
-
-#[test]
-#[ignore = "every bit takes minutes: cargo test --release -p millrace-engine --test jobs -- --ignored"]
-fn every_bit_of_the_last_four_batches() {
-    tail_flips(1);
+    tail_flips(step(7 * 17));
 }
 
 impl Written {

@@ -10,4 +10,6 @@ mod files;
 #[cfg(test)]
 mod mini;
 #[cfg(test)]
+mod positions;
+#[cfg(test)]
 mod reads;

@@ -10,7 +10,7 @@ use std::path::Path;
 use millrace_engine::boot::lock::{DirLock, LockError};
 use millrace_engine::job::checkpoints::is_offsets_name;
 use millrace_engine::log::checkpoint::{
-    HIGH_WATERMARKS, LOG_START_OFFSETS, META_PROPERTIES, MetaProperties, RECOVERY_POINTS,
+    HIGH_WATERMARKS, LOG_START_OFFSETS, META_PROPERTIES, MetaProperties, RECOVERY_POINTS, checked,
     parse_offsets,
 };
 use millrace_engine::metadata::image::Image;
@@ -89,7 +89,7 @@ fn check_files(dir: &LogDirectory, report: &mut Report<'_>) -> io::Result<()> {
         dir.files.iter().map(String::as_str).filter(|name| is_points(name) || is_starts(name));
     for name in [RECOVERY_POINTS, LOG_START_OFFSETS, HIGH_WATERMARKS].into_iter().chain(ours) {
         let Ok(text) = fs::read_to_string(dir.path.join(name)) else { continue };
-        if let Err(error) = parse_offsets(&text) {
+        if let Err(error) = checked(&text).and_then(parse_offsets) {
             report.bad(name, &error.to_string())?;
         }
     }

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use millrace_tools::inspect::{self, Detail};
-use millrace_tools::{simulate, verify};
+use millrace_tools::{repair, simulate, verify};
 
 /// Looks at log directories of millrace and of Apache Kafka while no broker runs on them, and changes
-/// nothing in them; simulates a broker.
+/// nothing in them unless it is asked to; simulates a broker.
 #[derive(Parser)]
 #[command(name = "millrace-tools", version)]
 struct Cli {
@@ -38,6 +38,15 @@ enum Command {
         /// Also decompress every batch and read every record.
         #[arg(long)]
         deep: bool,
+    },
+    /// Says which records are damaged for good, and gives them up if it is asked to: empty batches take
+    /// their offsets. Keeps a copy of every file that it changes. Exits with 1 if damage is left.
+    Repair {
+        /// The log directory.
+        dir: PathBuf,
+        /// Replace damaged records by empty batches.
+        #[arg(long)]
+        accept_loss: bool,
     },
     /// Runs a whole broker in a simulated world, crashes it again and again, and compares it with what
     /// its clients were promised. Exits with 1 if a promise was broken.
@@ -71,6 +80,11 @@ fn run(command: &Command, out: &mut dyn Write) -> io::Result<ExitCode> {
         Command::Verify { dir, deep } => {
             let summary = verify::verify(dir, *deep, out)?;
             Ok(if summary.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Repair { dir, accept_loss } => {
+            let summary = repair::repair(dir, *accept_loss, out)?;
+            let is_whole = summary.damaged == summary.repaired;
+            Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Simulate(args) => simulate::command(args, out),
     }

@@ -34,6 +34,7 @@ mod seal;
 mod search;
 mod segment_reader;
 mod segment_scan;
+pub mod survey;
 mod tail_check;
 mod trust;
 mod write;

@@ -159,7 +159,8 @@ impl<E: Env> Jobs<E> {
         let partition = dir.path.file_name().unwrap_or_default().to_string_lossy();
         tracing::error!(%partition, directory = %dir.path.display(), offset, lost_end,
             "the end of a log is lost, though it had been acknowledged up to lost_end: the partition takes \
-             no records until its directory is restored from a copy");
+             no records until its directory is restored from a copy, or the loss accepted with millrace-tools \
+             repair");
     }
 
     /// After a clean stop everything is as its index and its snapshot say.

@@ -202,6 +202,8 @@ pub const GUESTS: &[Guest] = &[
             "journal",
             "limits",
             "log",
+            // The type of what is written, in the trait of files.
+            "memory",
             "metadata",
             "partition",
             "record",

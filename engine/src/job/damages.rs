@@ -25,8 +25,8 @@ struct Segment {
 /// The part of a segment around an offset that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Readable {
-    /// It begins at this batch boundary,
-    pub from: u64,
+    /// It begins at this batch boundary, with this offset; none for the segment's begin,
+    pub from: Option<(u64, Offset)>,
     /// and ends at this one.
     pub to: u64,
 }
@@ -75,14 +75,14 @@ impl Damages {
         to: u64,
     ) -> Result<Readable, DiskFailure> {
         let segments = self.segments.borrow();
-        let mut readable = Readable { from: 0, to };
+        let mut readable = Readable { from: None, to };
         let Some(known) = segments.get(&(dir.id, segment)) else { return Ok(readable) };
         for range in &known.ranges {
             if range.has(offset) {
                 return Err(damage("read", &log_path(dir, segment), range.to_string()));
             }
             if range.next_offset <= offset {
-                readable.from = readable.from.max(range.end_position);
+                readable.from = readable.from.max(Some((range.end_position, range.next_offset)));
             } else {
                 readable.to = readable.to.min(range.position);
             }

@@ -33,8 +33,25 @@ struct Run {
 #[derive(Debug, Clone, Copy)]
 struct Start {
     position: u64,
-    /// What the index on disk says stands there.
+    /// Last offset of the batch there, as an index says.
     indexed: Option<Offset>,
+    /// First offset that can stand there, where it is known.
+    expected: Option<Offset>,
+}
+
+impl Start {
+    /// At a batch whose first offset is known.
+    fn exact(position: u64, offset: Offset) -> Self {
+        Self { position, indexed: None, expected: Some(offset) }
+    }
+
+    /// Where an index says.
+    fn indexed(OffsetPosition { offset, position }: OffsetPosition, segment: Offset) -> Self {
+        match position {
+            0 => Self::exact(0, segment),
+            _ => Self { position: u64::from(position), indexed: Some(offset), expected: None },
+        }
+    }
 }
 
 /// Reads batches from the one that holds the wanted offset on.
@@ -87,13 +104,14 @@ async fn read_some<E: Env>(
     };
     let ahead = &jobs.0.ahead;
     let cursor = ahead.cursor(dir, plan.segment, plan.offset).filter(|at| *at < plan.to);
-    let start = match cursor.or(plan.from) {
-        Some(position) => Start { position, indexed: None },
-        None => indexed_start(jobs, dir, &plan, content).await?,
+    let start = match (cursor, plan.from) {
+        (Some(position), _) => Start::exact(position, plan.offset),
+        (None, Some(indexed)) => Start::indexed(indexed, plan.segment),
+        (None, None) => indexed_start(jobs, dir, &plan, content).await?,
     };
-    let start = match start.position < readable.from {
-        true => Start { position: readable.from, indexed: None },
-        false => start,
+    let start = match readable.from {
+        Some((position, offset)) if position > start.position => Start::exact(position, offset),
+        _ => start,
     };
     let budget = plan.bytes_max.min(COLD_READ_BYTES_MAX);
     let step = (budget + INDEX_INTERVAL_BYTES_MIN as usize).next_multiple_of(COLD_STEP_BYTES_MIN);
@@ -132,9 +150,7 @@ async fn indexed_start<E: Env>(
         let path = path_of(dir, plan.segment, FileKind::OffsetIndex);
         return Err(damage("read", &path, "the index cannot be used"));
     };
-    let OffsetPosition { offset, position } = index.offsets().lookup(plan.offset);
-    let indexed = (position > 0).then_some(offset);
-    Ok(Start { position: u64::from(position), indexed })
+    Ok(Start::indexed(index.offsets().lookup(plan.offset), plan.segment))
 }
 
 /// Walks from `start`, a batch boundary, to the wanted batches.
@@ -146,7 +162,7 @@ async fn find_run<F: File>(
 ) -> Result<Option<Run>, DiskFailure> {
     let mut run: Option<Run> = None;
     let mut at = start.position;
-    let mut expected = (at == 0 && !plan.expected.gaps).then_some(plan.segment);
+    let mut expected = start.expected;
     let mut indexed = start.indexed;
     loop {
         if let Some(run) = &run

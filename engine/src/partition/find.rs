@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::Partition;
 use super::epochs::EpochEnd;
+use crate::log::index::OffsetPosition;
 use crate::log::segment::OpenSegment;
 use crate::shard::call::{FoundOffset, Isolation, OffsetWish, ReadError};
 use crate::types::{LeaderEpoch, Offset, TimestampMs};
@@ -33,9 +34,9 @@ pub struct Expected {
 pub struct ColdRead {
     /// Base offset of the segment.
     pub segment: Offset,
-    /// A batch boundary at or before the offset, where the index is in memory; else the reader looks
-    /// into the index file.
-    pub from: Option<u64>,
+    /// A batch at or before the offset, where the index is in memory; else the reader looks into the
+    /// index file.
+    pub from: Option<OffsetPosition>,
     /// The content that may be read ends here.
     pub to: u64,
     /// First offset wanted.
@@ -140,7 +141,7 @@ impl<W> Partition<W> {
             // What is before the tail's first batch is in the file.
             _ => Found::Cold(ColdRead {
                 segment: open.base_offset,
-                from: Some(u64::from(open.index.offsets().lookup(offset).position)),
+                from: Some(open.index.offsets().lookup(offset)),
                 to: open.tail.start(),
                 offset,
                 bytes_max,

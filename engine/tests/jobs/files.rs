@@ -351,7 +351,7 @@ fn deleted_segments_are_readable_for_a_while() {
         assert!(!found.contains(&"00000000000000000000.log".to_owned()));
         let plan = millrace_engine::partition::find::ColdRead {
             segment: 0,
-            from: Some(0),
+            from: Some(crate::mini::BEGIN),
             to: sealed[0].bytes,
             offset: 0,
             limit: i64::MAX,

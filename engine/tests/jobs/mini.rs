@@ -19,6 +19,7 @@ use millrace_engine::journal::format::{
 use millrace_engine::journal::plan::{FileId, Journal};
 use millrace_engine::journal::replay::{self, Redo};
 use millrace_engine::limits::BLOCK_BYTES;
+use millrace_engine::log::index::OffsetPosition;
 use millrace_engine::memory::align_up;
 use millrace_engine::partition::admit::{Now, produce_rules};
 use millrace_engine::partition::commit::{CommitPart, JournalRange, SegmentWrite};
@@ -34,6 +35,9 @@ use millrace_engine::types::{Offset, TopicPartition, Uuid};
 
 pub const LOG_DIR: &str = "/d";
 pub const ID: TopicPartition = TopicPartition { topic_id: Uuid(0x1234_5678), partition: 0 };
+
+/// Where a read that knows nothing of a segment begins.
+pub const BEGIN: OffsetPosition = OffsetPosition { offset: 0, position: 0 };
 
 pub fn partition_dir() -> Arc<Path> {
     Arc::from(Path::new("/d/orders-0"))

@@ -14,17 +14,23 @@ use millrace_engine::shard::event::{Job, Open};
 use millrace_engine::types::{Offset, TopicId, TopicPartition};
 
 use crate::damage::{
-    LEADER_EPOCH, Outcome, SEGMENT_BYTES, Written, flipped, image, log_name, step,
+    LEADER_EPOCH, Outcome, SEGMENT_BYTES, Written, flipped, image, log_name, step, turns,
 };
 use crate::mini::{ID, LOG_DIR, config, file_bytes, names, open, partition_dir, settings};
 
-/// What a file may be instead: cut at every `cut`th byte, or with every `flip`th bit another one.
-fn spoiled(bytes: &[u8], cut: usize, flip: usize) -> Vec<(String, Vec<u8>)> {
-    let cuts = (0..bytes.len()).step_by(cut);
+/// What a file may be instead: from `begin` on cut at every `cut`th byte, or with every `flip`th bit another
+/// one.
+fn spoiled(
+    bytes: &[u8],
+    begin: usize,
+    cut: usize,
+    flip: usize,
+) -> impl Iterator<Item = (String, Vec<u8>)> {
+    let cuts = (begin..bytes.len()).step_by(cut);
     let cuts = cuts.map(|at| (format!("cut at {at}"), bytes[..at].to_vec()));
-    let flips = (0..bytes.len() * 8).step_by(flip);
+    let flips = (begin..bytes.len() * 8).step_by(flip);
     let flips = flips.map(|bit| (format!("bit {bit}"), flipped(bytes, bit)));
-    cuts.chain(flips).collect()
+    cuts.chain(flips)
 }
 
 /// Indexes, snapshots and checkpoints hold nothing that the log does not: they are made anew.
@@ -43,7 +49,7 @@ fn companions_at_every_few_positions() {
         }
         let mut is_clean = false;
         for name in &names {
-            for (how, content) in spoiled(&written.image[name], step(3), step(11)) {
+            for (how, content) in spoiled(&written.image[name], 0, step(3), step(11)) {
                 is_clean = !is_clean;
                 let what = format!("{name} {how}, clean {is_clean}");
                 written.lay(name, Some(&content)).await;
@@ -192,6 +198,12 @@ fn served_offsets(outcome: &Outcome, written: &Written) -> BTreeSet<Offset> {
 /// A log that is of no use if any of it is missing is opened whole or not at all, and not changed.
 #[test]
 fn a_metadata_log_at_every_few_positions() {
+    for (begin, step) in turns(3_001) {
+        metadata_log(begin, step);
+    }
+}
+
+fn metadata_log(begin: usize, step: usize) {
     const METADATA: TopicPartition =
         TopicPartition { topic_id: TopicId::METADATA_TOPIC, partition: 0 };
     async fn reopen(env: &SimEnv, was_clean: bool, point: Offset) -> Result<Offset, String> {
@@ -222,7 +234,7 @@ fn a_metadata_log_at_every_few_positions() {
         for base in written.bases.clone() {
             let (name, whole) = (log_name(base), written.image[&log_name(base)].clone());
             let mut refused = 0;
-            for (how, content) in spoiled(&whole, step(1_999), step(3_001)) {
+            for (how, content) in spoiled(&whole, begin, step.min(1_999), step) {
                 let what = format!("{name} {how}");
                 written.lay(&name, Some(&content)).await;
                 let before = image(&env).await;

@@ -84,7 +84,7 @@ fn reads_give_whole_batches_from_any_offset() {
                 let limit = offset + 1 + (env.random() % 20) as i64;
                 let plan = ColdRead {
                     segment: segment.base_offset,
-                    from: (env.random().is_multiple_of(2)).then_some(0),
+                    from: (env.random().is_multiple_of(2)).then_some(crate::mini::BEGIN),
                     to: segment.bytes,
                     offset,
                     limit,
@@ -174,7 +174,7 @@ fn damage_is_an_error_and_not_a_wrong_answer() {
             crate::mini::overwrite(&env, &path, at, &with).await;
             let plan = ColdRead {
                 segment: segment.base_offset,
-                from: Some(0),
+                from: Some(crate::mini::BEGIN),
                 to: segment.bytes,
                 offset: model.borrow().batches[2].0,
                 limit: Offset::MAX,

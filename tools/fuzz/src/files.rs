@@ -13,8 +13,9 @@ use millrace_engine::journal::format::{
 use millrace_engine::journal::replay;
 use millrace_engine::limits::BLOCK_BYTES;
 use millrace_engine::log::checkpoint::{
-    MetaProperties, PartitionOffset, format_clean_shutdown, format_offsets,
+    MetaProperties, PartitionOffset, checked, format_clean_shutdown, format_offsets,
     format_partition_metadata, parse_clean_shutdown, parse_offsets, parse_partition_metadata,
+    with_checksum,
 };
 use millrace_engine::log::files::{LogFile, PartitionDirectory};
 use millrace_engine::log::index::{OffsetIndex, SealedIndex, TimeIndex};
@@ -327,6 +328,11 @@ fn checkpoints(input: &[u8]) {
     if let Ok(offsets) = parse_offsets(&text) {
         assert_eq!(parse_offsets(&format_offsets(&offsets)), Ok(offsets));
     }
+    if let Ok(content) = checked(&text).map(str::to_owned)
+        && content != text
+    {
+        assert_eq!(with_checksum(content), text);
+    }
     if let Ok(id) = parse_partition_metadata(&text) {
         assert_eq!(parse_partition_metadata(&format_partition_metadata(id)), Ok(id));
     }
@@ -354,6 +360,7 @@ fn checkpoint_seeds() -> Vec<Vec<u8>> {
     let offset = |partition| PartitionOffset { topic: "orders".to_owned(), partition, offset: 77 };
     [
         format_offsets(&[offset(0), offset(1)]),
+        with_checksum(format_offsets(&[offset(2)])),
         format_partition_metadata(Uuid(9)),
         format_clean_shutdown(5),
         "#\ncluster.id=AAAAAAAAAAAAAAAAAAAACQ\ndirectory.id=AAAAAAAAAAAAAAAAAAAACg\nnode.id=1\nversion=1\n".to_owned(),

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use millrace_engine::log::segment::SealedSegment;
 use millrace_engine::partition::Partition;
 use millrace_engine::partition::epochs::Epochs;
 use millrace_engine::partition::find::Found;
+use millrace_engine::record::layout::HEADER_BYTES;
 use millrace_engine::shard::call::{Isolation, ReadError};
 use millrace_engine::shard::event::{Event, Job, ScrubLog, Scrubbed};
 use millrace_engine::types::Offset;
@@ -230,7 +232,7 @@ async fn read(
 }
 
 /// Whether every position is tried, which takes minutes: see docs/DURABILITY.md.
-pub fn is_full() -> bool {
+fn is_full() -> bool {
     std::env::var_os("MILLRACE_EVERY_POSITION").is_some()
 }
 
@@ -243,6 +245,33 @@ pub fn step(usual: usize) -> usize {
 pub fn turns(usual: usize) -> Vec<(usize, usize)> {
     const WORLDS: usize = 128;
     if is_full() { (0..WORLDS).map(|begin| (begin, WORLDS)).collect() } else { vec![(0, usual)] }
+}
+
+/// Bits of the bytes in `range` to be flipped: every `step`th, and one of every byte of its `headers`.
+pub fn bits(
+    env: &SimEnv,
+    range: Range<usize>,
+    headers: impl Iterator<Item = Range<usize>>,
+    (begin, step): (usize, usize),
+) -> Vec<usize> {
+    let begin = if is_full() { begin } else { env.random() as usize % step };
+    let mut bits: BTreeSet<usize> =
+        (range.start * 8 + begin..range.end * 8).step_by(step).collect();
+    if !is_full() {
+        bits.extend(headers.flatten().map(|byte| byte * 8 + env.random() as usize % 8));
+    }
+    bits.into_iter().collect()
+}
+
+/// Where the headers of a segment's batches stand.
+pub fn batch_headers(log: &[u8]) -> Vec<Range<usize>> {
+    let mut at = 0;
+    let headers = batches(&Bytes::copy_from_slice(log)).into_iter().map(|(_, _, bytes)| {
+        let header = at..at + HEADER_BYTES;
+        at += bytes.len();
+        header
+    });
+    headers.collect()
 }
 
 pub fn flipped(bytes: &[u8], bit: usize) -> Vec<u8> {
@@ -347,7 +376,7 @@ fn a_tail_cut_at_every_seventh_byte() {
 }
 
 /// Bits of the last four batches, with and without something that says that they were flushed.
-fn tail_flips(begin: usize, step: usize) {
+fn tail_flips(turn: (usize, usize)) {
     let sim = Sim::new(3);
     let env = sim.env(0);
     let test = async move {
@@ -356,12 +385,14 @@ fn tail_flips(begin: usize, step: usize) {
         let (name, whole) = (log_name(base), written.image[&log_name(base)].clone());
         let last =
             written.model.borrow().batches.iter().rev().map(|b| b.2.len()).take(4).sum::<usize>();
-        for bit in ((whole.len() - last) * 8 + begin..whole.len() * 8).step_by(step) {
+        let from = whole.len() - last;
+        let headers = batch_headers(&whole).into_iter().filter(|header| header.start >= from);
+        for bit in bits(&env, from..whole.len(), headers, turn) {
             let what = format!("bit {bit} of {}", whole.len() * 8);
             let hit = written.hit(base, bit / 8, false);
             let first = *hit.first().unwrap();
             written.lay(&name, Some(&flipped(&whole, bit))).await;
-            let was_clean = (bit / step).is_multiple_of(2);
+            let was_clean = env.random().is_multiple_of(2);
             let outcome = written.outcome(written.settings(was_clean, written.end), vec![]).await;
             written.check(&outcome, &hit, &what);
             assert!(outcome.end == written.end || outcome.lost_end == Some(written.end), "{what}");
@@ -379,9 +410,7 @@ fn tail_flips(begin: usize, step: usize) {
 
 #[test]
 fn bits_of_the_last_four_batches() {
-    for (begin, step) in turns(7 * 17) {
-        tail_flips(begin, step);
-    }
+    turns(7 * 17).into_iter().for_each(tail_flips);
 }
 
 impl Written {

@@ -1,7 +1,8 @@
-//! Every so many bytes and bits of what stands beside segments, of the journal and of the metadata log:
-//! files that end there, and bits that are another one.
+//! What stands beside segments, the journal and the metadata log, with some of their bits another one (one of
+//! every byte of headers, of companions and of the superblock at least), and cut at every few bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,22 +15,19 @@ use millrace_engine::shard::event::{Job, Open};
 use millrace_engine::types::{Offset, TopicId, TopicPartition};
 
 use crate::damage::{
-    LEADER_EPOCH, Outcome, SEGMENT_BYTES, Written, flipped, image, log_name, step, turns,
+    LEADER_EPOCH, Outcome, SEGMENT_BYTES, Written, batch_headers, bits, flipped, image, log_name,
+    step, turns,
 };
 use crate::mini::{ID, LOG_DIR, config, file_bytes, names, open, partition_dir, settings};
 
-/// What a file may be instead: from `begin` on cut at every `cut`th byte, or with every `flip`th bit another
-/// one.
+/// What a file may be instead: cut at some bytes, or with one of some bits another one.
 fn spoiled(
     bytes: &[u8],
-    begin: usize,
-    cut: usize,
-    flip: usize,
+    cuts: impl Iterator<Item = usize>,
+    bits: Vec<usize>,
 ) -> impl Iterator<Item = (String, Vec<u8>)> {
-    let cuts = (begin..bytes.len()).step_by(cut);
     let cuts = cuts.map(|at| (format!("cut at {at}"), bytes[..at].to_vec()));
-    let flips = (begin..bytes.len() * 8).step_by(flip);
-    let flips = flips.map(|bit| (format!("bit {bit}"), flipped(bytes, bit)));
+    let flips = bits.into_iter().map(|bit| (format!("bit {bit}"), flipped(bytes, bit)));
     cuts.chain(flips)
 }
 
@@ -49,7 +47,11 @@ fn companions_at_every_few_positions() {
         }
         let mut is_clean = false;
         for name in &names {
-            for (how, content) in spoiled(&written.image[name], 0, step(3), step(11)) {
+            let bytes = &written.image[name];
+            let cuts = (0..bytes.len()).step_by(step(3));
+            let all = 0..bytes.len();
+            let bits = bits(&env, all.clone(), iter::once(all), (0, step(11)));
+            for (how, content) in spoiled(bytes, cuts, bits) {
                 is_clean = !is_clean;
                 let what = format!("{name} {how}, clean {is_clean}");
                 written.lay(name, Some(&content)).await;
@@ -64,9 +66,10 @@ fn companions_at_every_few_positions() {
     sim.run(test).expect("ends");
 }
 
-/// What a journal holds: the bytes of each of its entries, where they begin, and what follows.
+/// An entry of a journal: where its header, its payload and what follows begin, and what it holds.
 struct Entry {
     at: usize,
+    payload: usize,
     payload_end: usize,
     offsets: BTreeSet<Offset>,
 }
@@ -105,8 +108,9 @@ fn entries(whole: &[u8], written: &Written) -> Vec<Entry> {
             .map_or(BLOCK_BYTES, |last| last.payload_end.next_multiple_of(BLOCK_BYTES));
         // Records may end with zeros, as what follows a payload does.
         let payload = whole[at..end].windows(item.bytes.len()).position(|part| part == item.bytes);
-        let payload_end = at + payload.unwrap() + item.bytes.len();
-        entries.push(Entry { at, payload_end, offsets });
+        let payload = at + payload.unwrap();
+        let payload_end = payload + item.bytes.len();
+        entries.push(Entry { at, payload, payload_end, offsets });
         seen = redo.len();
     }
     entries
@@ -138,7 +142,8 @@ fn a_journal_at_every_few_positions() {
         let entries = entries(whole, &written);
         assert!(entries.len() >= 4, "{}", entries.len());
         let everything: BTreeSet<Offset> = (0..written.end).collect();
-        for bit in (BLOCK_BYTES * 8..used * 8).step_by(step(401)) {
+        let headers = entries.iter().map(|entry| entry.at..entry.payload);
+        for bit in bits(&env, BLOCK_BYTES..used, headers, (0, step(401))) {
             let what = format!("bit {bit}");
             let (redo, damaged) = read_journal(&flipped(whole, bit));
             written.lay("", None).await;
@@ -198,12 +203,10 @@ fn served_offsets(outcome: &Outcome, written: &Written) -> BTreeSet<Offset> {
 /// A log that is of no use if any of it is missing is opened whole or not at all, and not changed.
 #[test]
 fn a_metadata_log_at_every_few_positions() {
-    for (begin, step) in turns(3_001) {
-        metadata_log(begin, step);
-    }
+    turns(3_001).into_iter().for_each(metadata_log);
 }
 
-fn metadata_log(begin: usize, step: usize) {
+fn metadata_log((begin, step): (usize, usize)) {
     const METADATA: TopicPartition =
         TopicPartition { topic_id: TopicId::METADATA_TOPIC, partition: 0 };
     async fn reopen(env: &SimEnv, was_clean: bool, point: Offset) -> Result<Offset, String> {
@@ -234,7 +237,10 @@ fn metadata_log(begin: usize, step: usize) {
         for base in written.bases.clone() {
             let (name, whole) = (log_name(base), written.image[&log_name(base)].clone());
             let mut refused = 0;
-            for (how, content) in spoiled(&whole, begin, step.min(1_999), step) {
+            let cuts = (begin..whole.len()).step_by(step.min(1_999));
+            let headers = batch_headers(&whole).into_iter();
+            let bits = bits(&env, 0..whole.len(), headers, (begin, step));
+            for (how, content) in spoiled(&whole, cuts, bits) {
                 let what = format!("{name} {how}");
                 written.lay(&name, Some(&content)).await;
                 let before = image(&env).await;

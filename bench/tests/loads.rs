@@ -76,3 +76,22 @@ fn ramps_and_steps_are_phases_with_their_own_records() {
     assert_eq!((ramp.first(), ramp.last()), (Some(&10), Some(&200)), "{ramp:?}");
     assert!(ramp.is_sorted(), "{ramp:?}");
 }
+
+#[test]
+fn small_batches_have_the_sizes_that_were_asked_for() {
+    let stub = Stub::start(&[]);
+    let base = ["--rate", "1k", "--duration", "2s", "--warmup", "0s", "--consumers", "0"];
+    for (name, mix, flags, mean) in [
+        ("sizes-mixed", "100:50,1KiB:50", &[][..], 562.0),
+        ("sizes-range", "200..1000", &[], 600.0),
+        ("sizes-keyed", "100:50,1KiB:50", &["--keys", "zipf:1k"], 562.0),
+    ] {
+        let mix = ["--record-size", mix];
+        let result = support::run(name, &stub.address, &[&base[..], &mix, flags].concat());
+        let produce = &result["produce"];
+        let figure = |name: &str| produce[name].as_f64().expect("a number");
+        let found = figure("bytes_per_s") / figure("records_per_s");
+        // Of two thousand records, six standard deviations are a tenth.
+        assert!((found / mean - 1.0).abs() < 0.1, "{found} bytes a record, not {mean}: {produce}");
+    }
+}

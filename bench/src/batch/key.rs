@@ -45,8 +45,7 @@ fn zipf(count: u64, exponent: f64, chance: &mut Chance) -> u64 {
     let low = integral(1.5) - 1.0;
     let high = integral(count as f64 + 0.5);
     loop {
-        let share = (chance.next() >> 11) as f64 / (1_u64 << 53) as f64;
-        let point = low + share * (high - low);
+        let point = low + chance.share() * (high - low);
         let rank = (inverse(point) + 0.5).floor().clamp(1.0, count as f64);
         if point >= integral(rank + 0.5) - rank.powf(-exponent) {
             return rank as u64 - 1;
@@ -84,8 +83,11 @@ impl std::fmt::Display for KeyMix {
     }
 }
 
+/// A key.
+pub type Key = [u8; 16];
+
 /// The bytes of key `number`.
-pub fn bytes(number: u64) -> [u8; 16] {
+pub fn bytes(number: u64) -> Key {
     let mut key = *b"key-000000000000";
     for (place, byte) in key[4..].iter_mut().rev().enumerate() {
         *byte = b'0' + (number / 10_u64.pow(place as u32) % 10) as u8;

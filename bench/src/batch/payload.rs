@@ -34,6 +34,11 @@ impl Chance {
     pub fn below(&mut self, bound: u64) -> u64 {
         if bound == 0 { 0 } else { self.next() % bound }
     }
+
+    /// A number from 0 to 1, without 1.
+    pub fn share(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
 }
 
 const STATES: [&str; 6] = ["created", "paid", "packed", "shipped", "delivered", "returned"];

@@ -1,31 +1,36 @@
 //! Single records inside a batch: written, and walked without copying.
 
-use super::varint::{put_signed, signed};
+use super::varint::{put_signed, signed, signed_len};
 
 /// Appends a record with its length.
-pub fn put(
-    offset_delta: i32,
-    key: Option<&[u8]>,
-    value: &[u8],
-    scratch: &mut Vec<u8>,
-    out: &mut Vec<u8>,
-) {
-    scratch.clear();
-    scratch.push(0); // attributes
-    put_signed(scratch, 0); // timestamp delta
-    put_signed(scratch, offset_delta);
+pub fn put(offset_delta: i32, key: Option<&[u8]>, value: &[u8], out: &mut Vec<u8>) {
+    put_signed(out, body_len(offset_delta, key.map(<[u8]>::len), value.len()) as i32);
+    out.push(0); // attributes
+    put_signed(out, 0); // timestamp delta
+    put_signed(out, offset_delta);
     match key {
         Some(key) => {
-            put_signed(scratch, key.len() as i32);
-            scratch.extend_from_slice(key);
+            put_signed(out, key.len() as i32);
+            out.extend_from_slice(key);
         }
-        None => put_signed(scratch, -1),
+        None => put_signed(out, -1),
     }
-    put_signed(scratch, value.len() as i32);
-    scratch.extend_from_slice(value);
-    put_signed(scratch, 0); // no headers
-    put_signed(out, scratch.len() as i32);
-    out.extend_from_slice(scratch);
+    put_signed(out, value.len() as i32);
+    out.extend_from_slice(value);
+    put_signed(out, 0); // no headers
+}
+
+/// Bytes of a record with its length.
+pub fn len(offset_delta: i32, key: Option<usize>, value: usize) -> usize {
+    let body = body_len(offset_delta, key, value);
+    signed_len(body as i32) + body
+}
+
+/// Bytes of a record behind its length.
+fn body_len(offset_delta: i32, key: Option<usize>, value: usize) -> usize {
+    // Attributes, timestamp delta and the number of headers are a byte each, and so is the length of no key.
+    let key = key.map_or(1, |key| signed_len(key as i32) + key);
+    3 + signed_len(offset_delta) + key + signed_len(value as i32) + value
 }
 
 /// One record as it stands in a batch.
@@ -88,12 +93,15 @@ mod tests {
             entries in proptest::collection::vec(
                 (proptest::option::of(proptest::collection::vec(any::<u8>(), 0..9)),
                  proptest::collection::vec(any::<u8>(), 0..300)),
-                0..20,
+                0..80,
             ),
         ) {
-            let (mut scratch, mut out) = (Vec::new(), Vec::new());
+            let mut out = Vec::new();
             for (delta, (key, value)) in entries.iter().enumerate() {
-                put(delta as i32, key.as_deref(), value, &mut scratch, &mut out);
+                let before = out.len();
+                put(delta as i32, key.as_deref(), value, &mut out);
+                let told = len(delta as i32, key.as_ref().map(Vec::len), value.len());
+                prop_assert_eq!(told, out.len() - before);
             }
             let walked: Vec<_> = Records::new(&out).collect();
             prop_assert_eq!(walked.len(), entries.len());

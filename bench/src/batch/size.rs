@@ -19,19 +19,50 @@ pub enum SizeMix {
 impl SizeMix {
     /// The next size.
     pub fn draw(&self, chance: &mut Chance) -> usize {
+        self.at(chance.share())
+    }
+
+    /// The size below which so large a share of all is; `share` is below 1.
+    fn at(&self, share: f64) -> usize {
         match self {
             Self::Fixed(size) => *size,
-            Self::Uniform(low, high) => low + chance.below((high - low + 1) as u64) as usize,
+            Self::Uniform(low, high) => {
+                low + ((high - low + 1) as f64 * share).min((high - low) as f64) as usize
+            }
             Self::Histogram(entries) => {
-                let total: u64 = entries.iter().map(|entry| entry.1).sum();
-                let mut point = chance.below(total);
-                for (size, weight) in entries {
-                    if point < *weight {
-                        return *size;
+                let mut point = share * total(entries) as f64;
+                let mut last = 0;
+                for (size, weight) in entries.iter().filter(|entry| entry.1 > 0) {
+                    last = *size;
+                    if point < *weight as f64 {
+                        break;
                     }
-                    point -= weight;
+                    point -= *weight as f64;
                 }
-                0
+                last
+            }
+        }
+    }
+
+    /// So many sizes in an order drawn by chance, each as often as its weight says: a sample without the scatter of
+    /// single draws.
+    pub fn spread(&self, count: usize, chance: &mut Chance) -> Vec<usize> {
+        let shift = chance.share();
+        let mut sizes: Vec<usize> =
+            (0..count).map(|place| self.at((place as f64 + shift) / count as f64)).collect();
+        for last in (1..count).rev() {
+            sizes.swap(last, chance.below(last as u64 + 1) as usize);
+        }
+        sizes
+    }
+
+    /// Among how many values the rarest size is found once; of a range, any number tells its sizes well.
+    pub fn rarity(&self) -> usize {
+        match self {
+            Self::Fixed(_) | Self::Uniform(..) => 1,
+            Self::Histogram(entries) => {
+                let rarest = entries.iter().map(|entry| entry.1).filter(|weight| *weight > 0).min();
+                total(entries).div_ceil(rarest.unwrap_or(1)) as usize
             }
         }
     }
@@ -42,10 +73,9 @@ impl SizeMix {
             Self::Fixed(size) => *size as f64,
             Self::Uniform(low, high) => (low + high) as f64 / 2.0,
             Self::Histogram(entries) => {
-                let total: u64 = entries.iter().map(|entry| entry.1).sum();
                 let sum: f64 =
                     entries.iter().map(|(size, weight)| *size as f64 * *weight as f64).sum();
-                sum / total as f64
+                sum / total(entries) as f64
             }
         }
     }
@@ -57,6 +87,11 @@ impl SizeMix {
             Self::Histogram(entries) => entries.iter().map(|entry| entry.0).min().unwrap_or(0),
         }
     }
+}
+
+/// All weights together.
+fn total(entries: &[(usize, u64)]) -> u64 {
+    entries.iter().map(|entry| entry.1).sum()
 }
 
 impl FromStr for SizeMix {
@@ -81,7 +116,7 @@ impl FromStr for SizeMix {
                     weight.parse().map_err(|_| format!("`{weight}` is not a whole number"))?;
                 entries.push((size(value)?, weight));
             }
-            if entries.iter().map(|entry| entry.1).sum::<u64>() == 0 {
+            if total(&entries) == 0 {
                 return Err("the weights add up to nothing".into());
             }
             return Ok(Self::Histogram(entries));
@@ -127,6 +162,26 @@ mod tests {
                 let size = mix.draw(&mut chance);
                 assert!((3..=9).contains(&size));
             }
+        }
+    }
+
+    #[test]
+    fn a_spread_has_its_weights_exactly() {
+        let mut chance = Chance::new(2);
+        let mix: SizeMix = "4:70,8:25,9:0,16:5".parse().expect("a mix");
+        assert_eq!(mix.rarity(), 20);
+        for count in [20, 100, 2000] {
+            let sizes = mix.spread(count, &mut chance);
+            for (size, share) in [(4, 70), (8, 25), (16, 5)] {
+                let found = sizes.iter().filter(|found| **found == size).count();
+                assert_eq!(found, count * share / 100, "{size} of {count}");
+            }
+            // In no order.
+            assert!(!sizes.is_sorted() && sizes[..10] != sizes[10..20], "{sizes:?}");
+        }
+        let range = SizeMix::Uniform(10, 19).spread(1000, &mut chance);
+        for size in 10..=19 {
+            assert_eq!(range.iter().filter(|found| **found == size).count(), 100, "{size}");
         }
     }
 }

@@ -14,6 +14,12 @@ pub fn put_signed(out: &mut Vec<u8>, value: i32) {
     put_unsigned(out, ((value << 1) ^ (value >> 31)) as u32);
 }
 
+/// Bytes of a zigzag varint.
+pub fn signed_len(value: i32) -> usize {
+    let zigzag = ((value << 1) ^ (value >> 31)) as u32;
+    (u32::BITS - zigzag.leading_zeros()).div_ceil(7).max(1) as usize
+}
+
 /// Reads an unsigned varint (up to 64 bits) at `*at` and moves `*at` behind it.
 pub fn unsigned(bytes: &[u8], at: &mut usize) -> Option<u64> {
     let mut value = 0_u64;

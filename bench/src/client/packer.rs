@@ -5,6 +5,8 @@ use std::rc::Rc;
 
 use super::schedule::Schedule;
 use crate::batch::payload::Chance;
+use crate::batch::ready::Ready;
+use crate::batch::stock::Hand;
 
 /// The records of one batch by their numbers.
 #[derive(Clone, Debug)]
@@ -20,9 +22,9 @@ pub enum Numbers {
 pub struct Part {
     /// Place of its partition in the producer's list.
     pub slot: usize,
-    /// Records.
-    pub count: usize,
-    /// Which.
+    /// Its records.
+    pub batch: Rc<Ready>,
+    /// Which they are.
     pub numbers: Numbers,
 }
 
@@ -39,7 +41,7 @@ impl Part {
     pub fn dues<'s>(&'s self, schedule: &'s Schedule) -> Box<dyn Iterator<Item = u64> + 's> {
         match &self.numbers {
             Numbers::From(first) => {
-                Box::new((*first..first + self.count as u64).map(|n| schedule.due_ns(n)))
+                Box::new((*first..first + self.batch.count as u64).map(|n| schedule.due_ns(n)))
             }
             Numbers::These(numbers) => Box::new(numbers.iter().map(|n| schedule.due_ns(*n))),
         }
@@ -57,10 +59,8 @@ pub enum Next {
 
 /// What a packer has to know.
 pub struct Packing {
-    /// Slots.
-    pub slots: usize,
-    /// Records of a full batch, by slot.
-    pub full: Vec<usize>,
+    /// Where the batches of each slot come from.
+    pub hands: Vec<Hand>,
     /// Most batches in one request.
     pub parts_max: usize,
     /// Longest wait for a batch to fill, nanoseconds.
@@ -92,7 +92,7 @@ impl Packer {
 
     /// Puts records where `draws` says, beginning at a place that `chance` names.
     pub fn keyed(packing: Packing, draws: Rc<[u32]>, chance: &mut Chance) -> Self {
-        let waiting = vec![VecDeque::new(); packing.slots];
+        let waiting = vec![VecDeque::new(); packing.hands.len()];
         let at = chance.below(draws.len() as u64) as usize;
         let keyed = Keyed { draws, at, waiting, unsent: 0 };
         Self { packing, next: 0, cursor: 0, keyed: Some(keyed) }
@@ -111,16 +111,18 @@ impl Packer {
         let mut parts = Vec::with_capacity(self.packing.parts_max);
         let mut ready_ns = now_ns;
         while parts.len() < self.packing.parts_max {
-            let slot = self.cursor % self.packing.slots;
-            let full = self.packing.full[slot];
+            let slot = self.cursor % self.packing.hands.len();
+            let full = self.packing.hands[slot].full();
             let (count, since_ns) = match self.due(now_ns, full as u64, schedule) {
                 Ok(due) => due,
                 Err(at_ns) if parts.is_empty() => return Next::At(at_ns),
                 Err(_) => break,
             };
             ready_ns = ready_ns.min(since_ns);
-            parts.push(Part { slot, count, numbers: Numbers::From(self.next) });
-            self.next += count as u64;
+            let batch = self.packing.hands[slot].take(count);
+            let numbers = Numbers::From(self.next);
+            self.next += batch.count as u64;
+            parts.push(Part { slot, batch, numbers });
             self.cursor = slot + 1;
         }
         Next::Send(parts, ready_ns)
@@ -151,7 +153,8 @@ impl Packer {
 
     fn next_keyed(&mut self, now_ns: u64, schedule: Option<&Schedule>) -> Next {
         let Some(keyed) = &mut self.keyed else { return Next::At(u64::MAX) };
-        let packing = &self.packing;
+        let packing = &mut self.packing;
+        let slots = packing.hands.len();
         let mut some_full = false;
         // Everything that is due waits in its batch; a closed loop makes records until a batch is full.
         let due = schedule.map_or(u64::MAX, |schedule| schedule.due_count(now_ns));
@@ -159,20 +162,20 @@ impl Packer {
             let slot = keyed.draws[keyed.at] as usize;
             keyed.at = (keyed.at + 1) % keyed.draws.len();
             keyed.waiting[slot].push_back(self.next);
-            some_full |= keyed.waiting[slot].len() >= packing.full[slot];
+            some_full |= keyed.waiting[slot].len() >= packing.hands[slot].full();
             self.next += 1;
             keyed.unsent += 1;
         }
         let over = schedule.is_some_and(|schedule| now_ns >= schedule.end_ns());
         let mut parts = Vec::new();
         let (mut ready_ns, mut wake_ns) = (now_ns, u64::MAX);
-        for step in 0..packing.slots {
-            let slot = (self.cursor + step) % packing.slots;
+        for step in 0..slots {
+            let slot = (self.cursor + step) % slots;
             let waiting = &mut keyed.waiting[slot];
             let Some(first) = waiting.front() else { continue };
             let lingered_ns =
                 schedule.map_or(u64::MAX, |schedule| schedule.due_ns(*first) + packing.linger_ns);
-            let full = packing.full[slot];
+            let full = packing.hands[slot].full();
             if waiting.len() < full && lingered_ns > now_ns && !over {
                 wake_ns = wake_ns.min(lingered_ns);
                 continue;
@@ -184,9 +187,10 @@ impl Packer {
             if waiting.len() < full {
                 ready_ns = ready_ns.min(lingered_ns);
             }
-            let numbers: Rc<[u64]> = waiting.drain(..full.min(waiting.len())).collect();
-            keyed.unsent -= numbers.len() as u64;
-            parts.push(Part { slot, count: numbers.len(), numbers: Numbers::These(numbers) });
+            let batch = packing.hands[slot].take(waiting.len());
+            keyed.unsent -= batch.count as u64;
+            let numbers = Numbers::These(waiting.drain(..batch.count).collect());
+            parts.push(Part { slot, batch, numbers });
         }
         if let Some(part) = parts.last() {
             self.cursor = part.slot + 1;
@@ -209,6 +213,10 @@ impl Packer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::compression::Codec;
+    use crate::batch::payload::Payload;
+    use crate::batch::size::SizeMix;
+    use crate::batch::stock::Recipe;
     use crate::client::schedule::Step;
     use proptest::prelude::*;
 
@@ -218,12 +226,22 @@ mod tests {
             keyed in any::<bool>(),
             slots in 1_usize..8,
             full in 1_usize..20,
+            largest in 10_usize..400,
             parts_max in 1_usize..5,
             linger_ns in 0_u64..50_000_000,
             rate in 10.0_f64..5000.0,
         ) {
-            let packing =
-                Packing { slots, full: vec![full; slots], parts_max, linger_ns };
+            let recipe = Recipe {
+                sizes: SizeMix::Uniform(10, largest),
+                payload: Payload::Zero,
+                batch_bytes: 1000,
+                batch_records: full,
+                codec: Codec::None,
+                seed: 1,
+            };
+            let stock = recipe.stock();
+            let hands = (0..slots).map(|slot| Hand::new(&stock, Chance::new(slot as u64))).collect();
+            let packing = Packing { hands, parts_max, linger_ns };
             let mut chance = Chance::new(1);
             let mut packer = if keyed {
                 let draws = (0..997).map(|_| chance.below(slots as u64) as u32).collect();
@@ -240,12 +258,14 @@ mod tests {
                     Next::Send(parts, ready_ns) => {
                         prop_assert!(parts.len() <= parts_max && ready_ns <= now_ns);
                         for part in parts {
-                            prop_assert!(part.count > 0 && part.count <= full);
+                            let count = part.batch.count;
+                            prop_assert!(count > 0 && count <= full);
                             match part.numbers {
-                                Numbers::From(first) => {
-                                    numbers.extend(first..first + part.count as u64);
+                                Numbers::From(first) => numbers.extend(first..first + count as u64),
+                                Numbers::These(these) => {
+                                    prop_assert_eq!(these.len(), count);
+                                    numbers.extend(these.iter());
                                 }
-                                Numbers::These(these) => numbers.extend(these.iter()),
                             }
                         }
                     }

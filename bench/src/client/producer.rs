@@ -8,8 +8,8 @@ use super::connection::Connection;
 use super::journey::Journeys;
 use super::packer::{Next, Packer, Part};
 use super::schedule::Schedule;
+use crate::batch::ready::Head;
 use crate::batch::stamp::Stamp;
-use crate::batch::template::{Head, Template};
 use crate::clock::Clock;
 use crate::error;
 use crate::measure::recorder::{Acked, Recorder};
@@ -48,15 +48,6 @@ pub struct Shared {
     pub persistent: bool,
 }
 
-/// One partition of a producer.
-#[derive(Clone)]
-pub struct Slot {
-    /// Its number.
-    pub partition: i32,
-    /// Its batches.
-    pub template: Rc<Template>,
-}
-
 /// A request on its way.
 struct Sent {
     correlation: i32,
@@ -70,7 +61,8 @@ pub struct Producer {
     index: u32,
     connection: Connection,
     schedule: Option<Schedule>,
-    slots: Vec<Slot>,
+    /// The partitions, by slot.
+    slots: Rc<[i32]>,
     packer: Packer,
     sent: VecDeque<Sent>,
     /// To be sent again, once everything on its way has been answered.
@@ -85,12 +77,12 @@ pub struct Producer {
 }
 
 impl Producer {
-    /// A producer over `slots`.
+    /// A producer over the partitions `slots`.
     pub fn new(
         shared: Shared,
         index: u32,
         connection: Connection,
-        slots: Vec<Slot>,
+        slots: Rc<[i32]>,
         packer: Packer,
         identity: Option<Identity>,
     ) -> Self {
@@ -131,7 +123,7 @@ impl Producer {
     /// Records on their way.
     pub fn outstanding(&self) -> u64 {
         let parts = self.sent.iter().flat_map(|sent| &sent.parts).chain(&self.again);
-        parts.map(|(part, _)| part.count as u64).sum()
+        parts.map(|(part, _)| part.batch.count as u64).sum()
     }
 
     /// When the oldest unanswered request was sent.
@@ -166,7 +158,7 @@ impl Producer {
                     break;
                 }
             };
-            let records: usize = parts.iter().map(|part| part.count).sum();
+            let records: usize = parts.iter().map(|part| part.batch.count).sum();
             let parts = parts.into_iter().map(|part| self.number(part)).collect();
             self.enqueue(parts, now_ns);
             queued = true;
@@ -215,7 +207,7 @@ impl Producer {
         let Some(identity) = &mut self.identity else { return (part, -1) };
         let sequence = identity.sequences[part.slot];
         // Sequences wrap from the largest 32-bit number to zero.
-        identity.sequences[part.slot] = sequence.wrapping_add(part.count as i32) & i32::MAX;
+        identity.sequences[part.slot] = sequence.wrapping_add(part.batch.count as i32) & i32::MAX;
         (part, sequence)
     }
 
@@ -227,7 +219,7 @@ impl Producer {
         let mut request = self.connection.request();
         format.put_head(self.correlation, parts.len(), &mut request.own);
         for (part, base_sequence) in &parts {
-            let slot = &self.slots[part.slot];
+            let batch = &part.batch;
             let first = part.first();
             let due_ns = self.schedule.as_ref().map_or(now_ns, |schedule| schedule.due_ns(first));
             let head = Head {
@@ -237,14 +229,13 @@ impl Producer {
                 base_sequence: *base_sequence,
                 stamp: Stamp { run: self.shared.run, producer: self.index, first, due_ns },
             };
-            let bytes = slot.template.batch_bytes(part.count);
-            format.put_partition(slot.partition, bytes, &mut request.own);
-            slot.template.put_front(part.count, &head, &mut request.own);
-            let tail = slot.template.tail(part.count);
-            if tail.range.len() <= COPY_BYTES {
-                request.own.extend_from_slice(&tail.bytes[tail.range]);
+            format.put_partition(self.slots[part.slot], batch.batch_bytes(), &mut request.own);
+            batch.put_front(&head, &mut request.own);
+            let tail = batch.tail();
+            if tail.len() <= COPY_BYTES {
+                request.own.extend_from_slice(&batch.bytes[tail]);
             } else {
-                request.share(&tail.bytes, tail.range);
+                request.share(&batch.bytes, tail);
             }
             format.end_partition(&mut request.own);
         }
@@ -299,7 +290,7 @@ impl Producer {
         (recorder, journeys): (&mut Recorder, &mut Journeys),
     ) {
         for (part, sequence) in sent.parts {
-            let partition = self.slots[part.slot].partition;
+            let partition = self.slots[part.slot];
             let outcome = outcomes.iter().find(|outcome| outcome.0 == partition);
             let (code, offset) = outcome.map_or((-1, -1), |outcome| (outcome.1, outcome.2));
             if code == 0 || code == error::DUPLICATE_SEQUENCE_NUMBER {
@@ -323,16 +314,15 @@ impl Producer {
     fn dues(&self, part: &Part, sent_ns: u64) -> Vec<(u64, u64)> {
         match &self.schedule {
             Some(schedule) => part.dues(schedule).map(|due_ns| (due_ns, 1)).collect(),
-            None => vec![(sent_ns, part.count as u64)],
+            None => vec![(sent_ns, part.batch.count as u64)],
         }
     }
 
     fn answered(&self, part: &Part, sent_ns: u64, acked_ns: u64, recorder: &mut Recorder) {
-        let template = &self.slots[part.slot].template;
         let acked = Acked {
-            records: part.count as u64,
-            bytes: template.value_bytes(part.count),
-            batch_bytes: template.batch_bytes(part.count) as u64,
+            records: part.batch.count as u64,
+            bytes: part.batch.value_bytes,
+            batch_bytes: part.batch.batch_bytes() as u64,
             sent_ns,
             acked_ns,
         };

@@ -9,11 +9,11 @@ use super::consumer::{Consumer, Place};
 use super::driver::RunError;
 use super::group::{self, Member};
 use super::packer::{Packer, Packing};
-use super::producer::{Identity, Producer, Shared, Slot};
+use super::producer::{Identity, Producer, Shared};
 use super::setup::{ASK_TIMEOUT, Target, patiently};
-use crate::batch::key::{self, KeyMix};
+use crate::batch::key::{self, Key, KeyMix};
 use crate::batch::payload::Chance;
-use crate::batch::template::{Recipe, Template};
+use crate::batch::stock::{Hand, Recipe, Stock};
 use crate::clock::Clock;
 use crate::sys::Poll;
 use crate::wire::ask::{self, Asker};
@@ -53,6 +53,18 @@ pub struct Hire<'h> {
     pub poll: &'h Poll,
 }
 
+/// What the producers at one broker send.
+struct Goods {
+    /// Its partitions.
+    slots: Rc<[i32]>,
+    /// The batches of each.
+    stocks: Vec<Rc<Stock>>,
+    /// With keys: the slots of records, over and over.
+    draws: Rc<[u32]>,
+    /// A consumer can tell the records by their stamps.
+    stamped: bool,
+}
+
 /// Connects to `address` and watches the connection under `token`.
 pub fn connect(poll: &Poll, address: &str, token: usize) -> Result<Connection, RunError> {
     let stream = ask::connect(address, ASK_TIMEOUT)?;
@@ -73,52 +85,49 @@ impl Hire<'_> {
         Ok(force)
     }
 
-    /// The slots of a producer over `partitions`.
-    fn slots(&self, partitions: &[i32]) -> Vec<Slot> {
+    /// What the producers over `partitions` send.
+    fn goods(&self, partitions: &[i32]) -> Goods {
         let workload = self.workload;
-        let mut chance = Chance::new(workload.seed);
-        let mut template = |place| {
-            let recipe = Recipe {
-                sizes: workload.sizes.clone(),
-                payload: workload.payload,
-                batch_bytes: workload.batch_bytes,
-                batch_records: workload.batch_records,
-                codec: workload.codec,
-                keys: workload.keys,
-                place,
-            };
-            Rc::new(Template::new(&recipe, &mut chance))
+        let recipe = Recipe {
+            sizes: workload.sizes.clone(),
+            payload: workload.payload,
+            batch_bytes: workload.batch_bytes,
+            batch_records: workload.batch_records,
+            codec: workload.codec,
+            seed: workload.seed,
         };
+        let slots = partitions.into();
         if workload.keys == KeyMix::None {
-            let shared = template((0, 1));
-            let slot = |id: &i32| Slot { partition: *id, template: Rc::clone(&shared) };
-            return partitions.iter().map(slot).collect();
+            let (stocks, stamped) = (vec![recipe.stock(); partitions.len()], recipe.stamped());
+            return Goods { slots, stocks, draws: Rc::from([]), stamped };
         }
-        let all = self.target.partitions();
-        partitions
-            .iter()
-            .map(|id| Slot { partition: *id, template: template((*id, all)) })
-            .collect()
+        let (draws, keys) = self.draws(partitions);
+        Goods { slots, stocks: recipe.keyed(keys), draws, stamped: false }
     }
 
-    /// Which slots the keys of records fall into, one after the other.
-    fn draws(&self, slots: &[Slot]) -> Rc<[u32]> {
+    /// Which slots the keys of records fall into, one after the other, and the keys of each slot.
+    fn draws(&self, partitions: &[i32]) -> (Rc<[u32]>, Vec<Vec<Key>>) {
         let mut chance = Chance::new(self.workload.seed ^ 0x6b65_7973);
         let places: BTreeMap<i32, u32> =
-            slots.iter().enumerate().map(|(at, slot)| (slot.partition, at as u32)).collect();
+            partitions.iter().enumerate().map(|(at, partition)| (*partition, at as u32)).collect();
         let all = self.target.partitions();
         let mut draws = Vec::with_capacity(DRAWS);
-        for _ in 0..DRAWS * slots.len().max(1) {
+        let mut keys = vec![Vec::new(); partitions.len()];
+        for _ in 0..DRAWS * partitions.len().max(1) {
             let key = key::bytes(self.workload.keys.draw(&mut chance));
-            draws.extend(places.get(&key::partition(&key, all)));
+            let Some(place) = places.get(&key::partition(&key, all)) else { continue };
+            draws.push(*place);
+            keys[*place as usize].push(key);
             if draws.len() == DRAWS {
                 break;
             }
         }
         if draws.is_empty() {
-            draws.push(0); // no key belongs to any of its partitions
+            // No key belongs to any of its partitions.
+            draws.push(0);
+            keys[0].push(key::bytes(self.workload.keys.draw(&mut chance)));
         }
-        draws.into()
+        (draws.into(), keys)
     }
 
     fn producers(&self, force: &mut Workforce) -> Result<(), RunError> {
@@ -137,39 +146,32 @@ impl Hire<'_> {
             persistent: workload.reconnect,
         };
         let mut asker = self.target.asker()?;
-        let mut known: BTreeMap<&str, (Vec<Slot>, Rc<[u32]>)> = BTreeMap::new();
+        let mut known: BTreeMap<&str, Goods> = BTreeMap::new();
         for index in 0..workload.producers {
             let (address, partitions) = share(self.target, index)?;
-            let (slots, draws) = known.entry(address).or_insert_with(|| {
-                let slots = self.slots(partitions);
-                let draws = match workload.keys {
-                    KeyMix::None => Rc::from([]),
-                    _ => self.draws(&slots),
-                };
-                (slots, draws)
-            });
-            force.stamped =
-                workload.keys == KeyMix::None && slots.iter().all(|slot| slot.template.stamped());
+            let goods = known.entry(address).or_insert_with(|| self.goods(partitions));
+            force.stamped = goods.stamped;
+            let slots = goods.slots.len();
+            let mut chance = Chance::new(workload.seed ^ index as u64);
+            let hand = |stock| Hand::new(stock, Chance::new(chance.next()));
             let packing = Packing {
-                slots: slots.len(),
-                full: slots.iter().map(|slot| slot.template.records_max()).collect(),
-                parts_max: workload.request_partitions.clamp(1, slots.len()),
+                hands: goods.stocks.iter().map(hand).collect(),
+                parts_max: workload.request_partitions.clamp(1, slots),
                 linger_ns: workload.linger_ns,
             };
             let packer = if workload.keys == KeyMix::None {
-                Packer::spread(packing, index * slots.len() / workload.producers)
+                Packer::spread(packing, index * slots / workload.producers)
             } else {
-                let mut chance = Chance::new(workload.seed ^ index as u64);
-                Packer::keyed(packing, Rc::clone(draws), &mut chance)
+                Packer::keyed(packing, Rc::clone(&goods.draws), &mut chance)
             };
             let identity = if workload.idempotent {
                 let (id, epoch) = patiently(|| asker.init_producer_id())?;
-                Some(Identity { id, epoch, sequences: vec![0; slots.len()] })
+                Some(Identity { id, epoch, sequences: vec![0; slots] })
             } else {
                 None
             };
             let connection = connect(self.poll, address, index)?;
-            let (shared, slots) = (shared.clone(), slots.clone());
+            let (shared, slots) = (shared.clone(), Rc::clone(&goods.slots));
             let producer = Producer::new(shared, index as u32, connection, slots, packer, identity);
             force.producers.push(producer);
             force.addresses.push(address.to_owned());
@@ -283,8 +285,8 @@ pub fn places(workload: &Workload, target: &Target) -> Result<BTreeMap<i32, Plac
                     Place { offset: start, rewind_to: 0, rewind_at: i64::MAX }
                 }
                 ReadFrom::Window(bytes) => {
-                    let size = workload.sizes.smallest().max(1) as u64;
-                    let records = bytes / size / target.partitions().max(1) as u64;
+                    let size = workload.sizes.mean().max(1.0);
+                    let records = (bytes as f64 / size) as u64 / target.partitions().max(1) as u64;
                     let from = start.max(end - records.max(1) as i64);
                     Place { offset: from, rewind_to: from, rewind_at: end }
                 }

@@ -189,7 +189,7 @@ impl<'p> Producer<'p> {
         first: u64,
         most: u64,
     ) -> Result<(u64, Vec<u8>), VerifyError> {
-        let (mut value, mut scratch, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut value, mut records) = (Vec::new(), Vec::new());
         let mut count = 0;
         while count < most && (count == 0 || records.len() < self.plan.batch_bytes) {
             let size = self.plan.sizes.draw(&mut self.chance).max(HEAD_BYTES);
@@ -199,7 +199,7 @@ impl<'p> Producer<'p> {
             let number = first + count;
             Name { ledger: self.ledger, partition, number }.write(size, &mut value);
             let key = number.to_be_bytes();
-            batch::record::put(count as i32, Some(&key), &value, &mut scratch, &mut records);
+            batch::record::put(count as i32, Some(&key), &value, &mut records);
             count += 1;
         }
         let body = self.plan.codec.pack(&records).map_err(VerifyError::Pack)?;

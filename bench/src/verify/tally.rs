@@ -198,10 +198,10 @@ mod tests {
 
     /// A batch of the given numbers at `offset`.
     fn batch(offset: i64, numbers: &[u64], codec: Codec) -> Vec<u8> {
-        let (mut value, mut scratch, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut value, mut records) = (Vec::new(), Vec::new());
         for (delta, number) in numbers.iter().enumerate() {
             Name { ledger: LEDGER, partition: 0, number: *number }.write(100, &mut value);
-            record::put(delta as i32, None, &value, &mut scratch, &mut records);
+            record::put(delta as i32, None, &value, &mut records);
         }
         let header = Header {
             timestamp_ms: 0,

@@ -12,7 +12,8 @@ use rdkafka::producer::{
 use super::event::{Event, Mark, Teller};
 use super::settings;
 use crate::batch::key::{self, KeyMix};
-use crate::batch::payload::{self, Chance};
+use crate::batch::payload::Chance;
+use crate::batch::ring::Ring;
 use crate::batch::stamp::{STAMP_BYTES, Stamp};
 use crate::client::driver::RunError;
 use crate::client::schedule::Schedule;
@@ -21,41 +22,29 @@ use crate::clock::Clock;
 use crate::measure::recorder::Recorder;
 use crate::workload::Workload;
 
-/// Values made before the load: so many, or of so many bytes.
-const VALUES: usize = 4096;
-const VALUES_BYTES: usize = 8 << 20;
 /// How long to wait when librdkafka has no room.
 const FULL_NS: u64 = 1_000_000;
 
 /// The values of a run; producers send them over and over.
-pub struct Values(Vec<Vec<u8>>);
+pub struct Values(Ring);
 
 impl Values {
     /// Makes them.
     pub fn new(workload: &Workload) -> Self {
         let mut chance = Chance::new(workload.seed);
-        let (mut values, mut bytes) = (Vec::new(), 0);
-        while values.is_empty() || (values.len() < VALUES && bytes < VALUES_BYTES) {
-            let size = workload.sizes.draw(&mut chance);
-            let mut value = Vec::with_capacity(size);
-            payload::fill(workload.payload, size, &mut chance, &mut value);
-            bytes += size;
-            values.push(value);
-        }
-        Self(values)
+        Self(Ring::new(&workload.sizes, workload.payload, per_batch(workload), &mut chance))
     }
 
     /// The largest, bytes.
     pub fn largest(&self) -> usize {
-        self.0.iter().map(Vec::len).max().unwrap_or(0)
+        (0..self.0.len()).map(|place| self.0.value(place).len()).max().unwrap_or(0)
     }
+}
 
-    /// About how many of them fill a batch.
-    fn per_batch(&self, workload: &Workload) -> u64 {
-        let mean = self.0.iter().map(Vec::len).sum::<usize>() / self.0.len();
-        let fit = workload.batch_bytes / mean.max(1);
-        fit.clamp(1, workload.batch_records.max(1)) as u64
-    }
+/// About how many of them fill a batch.
+fn per_batch(workload: &Workload) -> usize {
+    let mean = workload.sizes.mean().max(1.0) as usize;
+    (workload.batch_bytes / mean).clamp(1, workload.batch_records.max(1))
 }
 
 /// Hears of deliveries, on librdkafka's thread.
@@ -143,7 +132,7 @@ impl Producer {
             chance: Chance::new(workload.seed ^ index as u64),
             next: 0,
             outstanding: 0,
-            outstanding_max: (workload.in_flight as u64 + 1) * shared.values.per_batch(workload),
+            outstanding_max: (workload.in_flight as u64 + 1) * per_batch(workload) as u64,
             room_ns: 0,
             full: false,
             stopped: false,
@@ -219,7 +208,7 @@ impl Producer {
 
     fn hand_over(&mut self, due_ns: u64, now_ns: u64) -> Result<(), RDKafkaErrorCode> {
         let Shared { values, topic, run, .. } = &self.shared;
-        let value = &values.0[(self.next % values.0.len() as u64) as usize];
+        let value = values.0.value((self.next % values.0.len() as u64) as usize);
         self.value.clear();
         self.value.extend_from_slice(value);
         if let Some(front) = self.value.first_chunk_mut::<STAMP_BYTES>() {

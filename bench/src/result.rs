@@ -14,6 +14,7 @@ use crate::floor::Floor;
 use crate::measure::latency::{Summary, curve};
 use crate::measure::recorder::{Phase, Recorder, Second};
 use crate::measure::used::Used;
+use crate::stages::fetch::FetchStages;
 use crate::stages::note::Stages;
 use crate::target::durability::Durability;
 use crate::workload::WorkloadNote;
@@ -55,6 +56,9 @@ pub struct RunResult {
     /// Where the broker says the time of produce requests went; null where it does not.
     #[serde(default)]
     pub stages: Option<Stages>,
+    /// The same of fetch requests.
+    #[serde(default)]
+    pub fetch_stages: Option<FetchStages>,
     /// What the machine can do, where it was measured beside.
     pub floor: Option<Floor>,
     pub curves: Curves,
@@ -227,6 +231,7 @@ impl RunResult {
         });
         let client = client(workload.client, outcome, measured_s, (gb, requests));
         let (device, written) = (&used.device, used.device.written_bytes);
+        let told = outcome.stages.as_ref().ok();
         let mut result = Self {
             schema: SCHEMA,
             kind: "run".into(),
@@ -257,7 +262,8 @@ impl RunResult {
             unanswered: outcome.unanswered,
             reconnects: outcome.reconnects,
             phases: phases(recorder),
-            stages: outcome.stages.as_ref().ok().and_then(Stages::of),
+            stages: told.and_then(Stages::of),
+            fetch_stages: told.and_then(|told| told.fetch.as_ref()).and_then(FetchStages::of),
             floor: None,
             curves: Curves {
                 produce: curve(&recorder.produce),

@@ -64,6 +64,30 @@ fn stages_are_there_and_add_up() {
     assert!((shares - 1.0).abs() < 0.01, "{stages}");
     assert!(text.contains("p99.9") && text.contains("is made of: "), "{text}");
     assert!(text.contains("inside the broker"), "{text}");
+    fetches_add_up(&result);
+    assert!(text.contains("fetch requests by stage") && text.contains("read_tail"), "{text}");
+}
+
+/// A consumer that follows reads from memory, and what it waits for is in no stage.
+fn fetches_add_up(result: &Value) {
+    let stages = &result["fetch_stages"];
+    let (requests, fetched) = (float(&stages["requests"]), float(&result["consume"]["requests"]));
+    assert!((requests - fetched).abs() <= 0.1 * fetched, "{requests} of {fetched} fetches");
+    let of_stage = |name: &str| -> Option<(f64, f64)> {
+        let by_stage = stages["by_stage"].as_array().expect("a list");
+        let stage = by_stage.iter().find(|stage| stage["stage"] == name)?;
+        Some((float(&stage["requests"]), float(&stage["us"]["mean"])))
+    };
+    let (queued, tail) = (of_stage("queued"), of_stage("read_tail"));
+    let answered = of_stage("answered").expect("all are answered");
+    assert_eq!((queued.map(|it| it.0), answered.0), (Some(requests), requests), "{stages}");
+    assert_eq!((tail.map(|it| it.0), of_stage("read_cold")), (Some(requests), None), "{stages}");
+    let sum: f64 = queued.iter().chain(&tail).map(|it| it.1).sum::<f64>() + answered.1;
+    let total = float(&stages["total_us"]["mean"]);
+    assert!((sum - total).abs() <= 0.5 + 0.001 * sum, "{sum} is not {total}");
+    let waited = &stages["waited"];
+    assert!((1.0..=requests).contains(&float(&waited["requests"])), "{stages}");
+    assert!(float(&waited["us"]["p50"]) > 0.0, "{stages}");
 }
 
 #[test]
@@ -71,7 +95,7 @@ fn a_port_that_is_off_is_a_note() {
     let off = ["--millrace-set", "millrace.admin.listener="];
     let flags = ["--rate", "500", "--duration", "1s", "--warmup", "0s"];
     let (result, text) = run("stages-off", &[&off[..], &flags].concat());
-    assert_eq!(result["stages"], Value::Null);
+    assert_eq!((&result["stages"], &result["fetch_stages"]), (&Value::Null, &Value::Null));
     let remarks = result["remarks"].to_string();
     assert!(remarks.contains("no stage times") && remarks.contains("127.0.0.1:9644"), "{remarks}");
     assert!(text.contains("note: no stage times"), "{text}");
@@ -83,6 +107,6 @@ fn other_brokers_lack_the_section() {
     let stub = support::Stub::start(&[]);
     let flags = ["--rate", "500", "--duration", "1s", "--warmup", "0s"];
     let result = support::run("stages-stub", &stub.address, &flags);
-    assert_eq!(result["stages"], Value::Null);
+    assert_eq!((&result["stages"], &result["fetch_stages"]), (&Value::Null, &Value::Null));
     assert!(!result["remarks"].to_string().contains("stage"), "{}", result["remarks"]);
 }

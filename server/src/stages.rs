@@ -1,9 +1,11 @@
-//! What Produce requests spent in each stage between their last byte and their answer: histograms and
-//! the slowest requests of the last minute, kept by the shard whose connections they came over.
+//! What Produce and Fetch requests spent in each stage between their last byte and their answer: histograms,
+//! and the slowest Produce requests of the last minute, kept by the shard whose connections they came over.
 //!
-//! Always on: nothing is allocated, and no clock is read for it. When a frame was complete and when an
-//! answer was handed to the socket the connection knows anyway; the rest comes with the engine's answer.
+//! Always on: nothing is allocated, and the clock is read at most twice for it. When a frame was complete and
+//! when an answer was handed to the socket the connection knows anyway; the rest of a Produce comes with the
+//! engine's answer, and a Fetch looks at the clock when it has read.
 
+pub mod fetch;
 pub mod histogram;
 pub mod slowest;
 
@@ -11,10 +13,11 @@ use millrace_engine::codec::Str;
 use millrace_engine::shard::stages::AppendTimes;
 use millrace_engine::types::Nanos;
 
+pub use fetch::{FETCH_STAGES, FetchHistograms, FetchTimes, FetchTrace};
 pub use histogram::Histogram;
 pub use slowest::{Slow, Slowest};
 
-/// The stages in their order, each named by what it ends with.
+/// The stages of a Produce in their order, each named by what it ends with.
 pub const STAGES: [&str; 5] = ["queued", "admitted", "journaled", "flushed", "answered"];
 
 /// Nanoseconds in each of [`STAGES`].
@@ -50,7 +53,16 @@ impl Trace {
     }
 }
 
-/// Histograms of stages and of the whole. Nanoseconds.
+/// A request that is complete and not answered yet.
+#[derive(Debug, Clone)]
+pub enum Complete {
+    /// Its batches are durable.
+    Produce(Trace),
+    /// It has its records.
+    Fetch(FetchTrace),
+}
+
+/// Histograms of the stages of Produce requests and of the whole. Nanoseconds.
 #[derive(Debug, Clone, Default)]
 pub struct StageHistograms {
     /// In the order of [`STAGES`].
@@ -72,15 +84,24 @@ impl StageHistograms {
 /// What one shard's connections have measured. Lives on the shard's thread.
 #[derive(Debug, Default)]
 pub struct Stages {
-    /// Since the start.
+    /// Of Produce requests, since the start.
     pub histograms: StageHistograms,
-    /// Of the last minute.
+    /// Produce requests of the last minute.
     pub slowest: Slowest,
+    /// Of Fetch requests, since the start.
+    pub fetch: FetchHistograms,
 }
 
 impl Stages {
     /// The answer to a request is handed to the socket.
-    pub fn answered(&mut self, trace: &Trace, now: Nanos) {
+    pub fn answered(&mut self, request: &Complete, now: Nanos) {
+        match request {
+            Complete::Produce(trace) => self.produced(trace, now),
+            Complete::Fetch(trace) => self.fetch.answered(trace, now),
+        }
+    }
+
+    fn produced(&mut self, trace: &Trace, now: Nanos) {
         let stages = trace.stage_times(now);
         let total = stages.iter().sum();
         for (histogram, nanos) in self.histograms.stages.iter_mut().zip(stages) {
@@ -125,8 +146,8 @@ mod tests {
     #[test]
     fn requests_are_counted_in_every_stage() {
         let mut stages = Stages::default();
-        stages.answered(&trace(100, [110, 130, 135, 200]), Nanos(207));
-        stages.answered(&trace(100, [110, 130, 135, 300]), Nanos(307));
+        stages.produced(&trace(100, [110, 130, 135, 200]), Nanos(207));
+        stages.produced(&trace(100, [110, 130, 135, 300]), Nanos(307));
         let sums = stages.histograms.stages.each_ref().map(Histogram::sum_ns);
         assert_eq!(sums, [20, 40, 10, 230, 14]);
         assert_eq!(stages.histograms.total.sum_ns(), 314);

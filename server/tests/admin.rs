@@ -15,6 +15,9 @@ use broker::{Broker, pause};
 use bytes::Bytes;
 use millrace::limits::{ADMIN_CONNECTIONS_MAX, ADMIN_HEAD_BYTES_MAX, SLOW_REQUESTS};
 use millrace::protocol::messages::create_topics::{CreateTopicsRequest, CreateTopicsRequestTopic};
+use millrace::protocol::messages::fetch::{
+    FetchRequest, FetchRequestPartition, FetchRequestTopic, FetchResponse,
+};
 use millrace::protocol::messages::produce::{
     ProduceRequest, ProduceRequestPartition, ProduceRequestTopic,
 };
@@ -155,6 +158,89 @@ fn produce_requests_are_told_stage_by_stage() {
     let later = stages(&address, &format!("?since_ns={}", number(&told["now_ns"])));
     assert_eq!(later["slowest"], serde_json::json!([]));
     assert_eq!(number(&later["merged"]["total"]["count"]), ROUNDS);
+}
+
+/// Reads one partition from an offset on.
+fn fetch(client: &mut broker::Client, offset: i64, max_wait_ms: i32) -> FetchResponse {
+    let partition = FetchRequestPartition {
+        partition: 0,
+        fetch_offset: offset,
+        partition_max_bytes: 1 << 20,
+        ..FetchRequestPartition::default()
+    };
+    let topic = FetchRequestTopic {
+        topic: "t".into(),
+        partitions: vec![partition],
+        ..FetchRequestTopic::default()
+    };
+    let request = FetchRequest {
+        replica_id: -1,
+        max_wait_ms,
+        min_bytes: 1,
+        max_bytes: 1 << 20,
+        session_id: 0,
+        session_epoch: -1,
+        topics: vec![topic],
+        ..FetchRequest::default()
+    };
+    let answer = client.ask(&request, 11);
+    assert_eq!(answer.error_code, 0);
+    assert_eq!(answer.responses[0].partitions[0].error_code, 0);
+    answer
+}
+
+#[test]
+fn fetch_requests_are_told_stage_by_stage() {
+    const BATCHES: i64 = 40;
+    const BATCH_BYTES: usize = 1_000_000;
+    const WAIT_MS: i32 = 300;
+    // More is written than there is memory: the beginning can only come from the disk.
+    let overrides = ["millrace.shards=2", "millrace.memory.bytes=16777216"];
+    let broker = Broker::start("admin-fetch-stages", &overrides);
+    let address = address(&broker);
+    create(&broker, 1);
+    let mut client = broker.connect();
+    for _ in 0..BATCHES {
+        let answer = client.ask(&produce(-1, 1, BATCH_BYTES), 9);
+        assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+    }
+    assert_eq!(number(&stages(&address, "")["fetch"]["merged"]["total"]["count"]), 0);
+    let bytes = |answer: FetchResponse| {
+        let records = answer.responses[0].partitions[0].records.clone().unwrap();
+        records.into_bytes().len()
+    };
+    assert!(bytes(fetch(&mut client, 0, 500)) > BATCH_BYTES);
+    assert!(bytes(fetch(&mut client, BATCHES - 1, 500)) > BATCH_BYTES);
+    assert_eq!(bytes(fetch(&mut client, BATCHES, 0)), 0);
+    assert_eq!(bytes(fetch(&mut client, BATCHES, WAIT_MS)), 0);
+
+    let told = stages(&address, "");
+    let fetch = &told["fetch"];
+    let names = ["queued", "read_tail", "read_cold", "answered"];
+    assert_eq!(fetch["stages"], serde_json::json!(names));
+    let merged = &fetch["merged"];
+    let count = |stage: &str| number(&merged["by_stage"][stage]["count"]);
+    assert_eq!(names.map(count), [4, 3, 1, 4]);
+    let parts: u64 = names.iter().map(|name| number(&merged["by_stage"][name]["sum_ns"])).sum();
+    assert_eq!((number(&merged["total"]["count"]), parts), (4, number(&merged["total"]["sum_ns"])));
+    // The one that waited did so until its time was over, and that is in no stage.
+    let (waited, wait_ns) = (&merged["waited"], WAIT_MS as u64 * 1_000_000);
+    assert_eq!(number(&waited["count"]), 1);
+    let shortest = wait_ns - wait_ns / 10;
+    assert!(number(&waited["sum_ns"]) > shortest, "{waited}");
+    let by_shard = fetch["shards"].as_array().unwrap();
+    let counts: u64 = by_shard.iter().map(|shard| number(&shard["total"]["count"])).sum();
+    assert_eq!((by_shard.len(), counts), (2, 4));
+    // Produce requests are counted by themselves.
+    assert_eq!(number(&told["merged"]["total"]["count"]), BATCHES as u64);
+    let metrics = get(&address, "/metrics").body;
+    let sum = |name: &str| -> f64 {
+        (0..2).map(|shard| sample(&metrics, &name.replace('#', &shard.to_string()))).sum()
+    };
+    assert_eq!(sum("millrace_fetch_seconds_count{shard=\"#\"}"), 4.0);
+    assert_eq!(sum("millrace_fetch_wait_seconds_count{shard=\"#\"}"), 1.0);
+    let cold = "millrace_fetch_stage_seconds_count{shard=\"#\",stage=\"read_cold\"}";
+    assert_eq!(sum(cold), 1.0);
 }
 
 #[test]

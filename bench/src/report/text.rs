@@ -3,6 +3,7 @@
 use crate::measure::latency::Summary;
 use crate::measure::recorder::Second;
 use crate::result::RunResult;
+use crate::stages::fetch::FetchStages;
 use crate::stages::note::Stages;
 
 /// `12.3 MB/s` and the like.
@@ -106,6 +107,7 @@ pub fn summary(result: &RunResult) -> Vec<String> {
             consume.requests_per_s
         ));
     }
+    lines.extend(result.fetch_stages.iter().flat_map(FetchStages::lines));
     lines.push(format!(
         "broker CPU {}, {}, {}; RSS {}",
         known(result.broker.cpu_s_per_gb, "s/GB"),

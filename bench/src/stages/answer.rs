@@ -23,6 +23,28 @@ pub struct Answer {
     pub merged: Histograms,
     /// The slowest requests.
     pub slowest: Vec<Slow>,
+    /// The same of Fetch requests; brokers of earlier builds lack it.
+    pub fetch: Option<FetchAnswer>,
+}
+
+/// What an answer tells of Fetch requests.
+#[derive(Clone, Debug, Deserialize)]
+pub struct FetchAnswer {
+    /// Names of the stages, in order.
+    pub stages: Vec<String>,
+    /// Histograms of all shards since the broker's start.
+    pub merged: FetchHistograms,
+}
+
+/// Histograms by stage, of the stages together, and of what was waited for data besides.
+#[derive(Clone, Debug, Deserialize)]
+pub struct FetchHistograms {
+    /// By the stage's name.
+    pub by_stage: BTreeMap<String, Counts>,
+    /// All stages.
+    pub total: Counts,
+    /// Waits.
+    pub waited: Counts,
 }
 
 /// Histograms by stage and of the whole.

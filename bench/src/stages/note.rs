@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::Slow;
 use super::window::{Histogram, StageWindow};
+use crate::report::text::time;
 
 /// Slow requests that a result has.
 const SLOW_TOLD: usize = 32;
@@ -78,11 +79,19 @@ fn us(ns: u64) -> f64 {
 }
 
 impl Times {
-    fn of(histogram: &Histogram) -> Self {
+    /// Those of a histogram.
+    pub(super) fn of(histogram: &Histogram) -> Self {
         let at = |quantile| us(histogram.bucket_at(quantile).1);
         let mean = histogram.sum_ns() as f64 / histogram.count().max(1) as f64;
         Self { mean: us(mean as u64), p50: at(0.5), p99: at(0.99), p999: at(0.999) }
     }
+}
+
+/// A line for the terminal.
+pub(super) fn line(name: &str, times: &Times) -> String {
+    let Times { p50, p99, p999, mean } = *times;
+    let (p50, p99, p999, mean) = (time(p50), time(p99), time(p999), time(mean));
+    format!("  {name:<20} p50 {p50:<10} p99 {p99:<10} p99.9 {p999:<10} mean {mean}")
 }
 
 impl Blame {
@@ -106,7 +115,7 @@ impl Blame {
         let text = if parts.is_empty() {
             "no request at p99.9 is remembered".to_owned()
         } else {
-            let time = crate::report::text::time(us(p999_ns));
+            let time = time(us(p999_ns));
             format!("the broker's p99.9 ({time}) is made of: {}", parts.join(", "))
         };
         let share = |(stage, share): (&String, f64)| (stage.clone(), (share * 1e4).round() / 1e4);
@@ -154,16 +163,6 @@ impl Stages {
 
     /// Lines for the terminal.
     pub fn lines(&self) -> Vec<String> {
-        use crate::report::text::time;
-        let line = |name: &str, times: &Times| {
-            format!(
-                "  {name:<20} p50 {:<10} p99 {:<10} p99.9 {:<10} mean {}",
-                time(times.p50),
-                time(times.p99),
-                time(times.p999),
-                time(times.mean)
-            )
-        };
         let mut lines =
             vec![format!("inside the broker, {} produce requests by stage:", self.requests)];
         lines.extend(self.by_stage.iter().map(|stage| line(&stage.stage, &stage.us)));

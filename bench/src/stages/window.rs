@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::answer::{Answer, Counts, Slow};
+use super::fetch::FetchWindow;
 
 /// Slow requests kept of a run, and of several put together.
 const SLOW_MAX: usize = 4_096;
@@ -16,7 +17,8 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    fn between(from: &Counts, to: &Counts) -> Self {
+    /// What happened between two answers.
+    pub(super) fn between(from: &Counts, to: &Counts) -> Self {
         let mut counts: BTreeMap<u64, u64> = to.buckets.iter().copied().collect();
         for (end_ns, count) in &from.buckets {
             if let Some(more) = counts.get_mut(end_ns) {
@@ -28,7 +30,8 @@ impl Histogram {
         Self { counts, count, sum_ns: to.sum_ns.saturating_sub(from.sum_ns) }
     }
 
-    fn append(&mut self, other: &Self) {
+    /// Adds another's counts.
+    pub(super) fn append(&mut self, other: &Self) {
         for (end_ns, count) in &other.counts {
             *self.counts.entry(*end_ns).or_default() += count;
         }
@@ -61,6 +64,19 @@ impl Histogram {
     }
 }
 
+/// The difference of two answers, stage by stage.
+pub(super) fn between_stages(
+    stages: &[String],
+    from: &BTreeMap<String, Counts>,
+    to: &BTreeMap<String, Counts>,
+) -> Vec<Histogram> {
+    let none = Counts::default();
+    let of = |stage: &String| {
+        Histogram::between(from.get(stage).unwrap_or(&none), to.get(stage).unwrap_or(&none))
+    };
+    stages.iter().map(of).collect()
+}
+
 /// What requests spent in their stages during a measured window.
 #[derive(Clone, Debug, Default)]
 pub struct StageWindow {
@@ -74,29 +90,31 @@ pub struct StageWindow {
     pub slowest: Vec<Slow>,
     /// The broker's clock at the beginning.
     pub begin_ns: u64,
+    /// The same of Fetch requests, if the broker tells it.
+    pub fetch: Option<FetchWindow>,
 }
 
 impl StageWindow {
     /// What happened between two answers of one broker, with the slow requests that were told in between.
     pub fn between(from: &Answer, to: &Answer, slowest: Vec<Slow>) -> Result<Self, String> {
-        if from.stages != to.stages || to.merged.total.count < from.merged.total.count {
+        let fetches =
+            |answer: &Answer| answer.fetch.as_ref().map_or(0, |fetch| fetch.merged.total.count);
+        let is_less =
+            to.merged.total.count < from.merged.total.count || fetches(to) < fetches(from);
+        if from.stages != to.stages || is_less {
             return Err("the broker was started again during the run".into());
         }
-        let none = Counts::default();
-        let of = |answer: &Answer, stage: &str| {
-            answer.merged.by_stage.get(stage).unwrap_or(&none).clone()
-        };
-        let by_stage = to
-            .stages
-            .iter()
-            .map(|stage| Histogram::between(&of(from, stage), &of(to, stage)))
-            .collect();
         let mut window = Self {
             stages: to.stages.clone(),
-            by_stage,
+            by_stage: between_stages(&to.stages, &from.merged.by_stage, &to.merged.by_stage),
             total: Histogram::between(&from.merged.total, &to.merged.total),
             slowest,
             begin_ns: from.now_ns,
+            fetch: from
+                .fetch
+                .as_ref()
+                .zip(to.fetch.as_ref())
+                .map(|(from, to)| FetchWindow::between(from, to)),
         };
         window
             .slowest
@@ -116,6 +134,9 @@ impl StageWindow {
             histogram.append(more);
         }
         self.total.append(&other.total);
+        if let (Some(fetch), Some(more)) = (&mut self.fetch, &other.fetch) {
+            fetch.append(more);
+        }
         self.slowest.extend(other.slowest.iter().cloned());
         self.sort();
     }

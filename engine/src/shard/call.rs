@@ -189,6 +189,8 @@ pub struct ReadPart {
     pub records: Vec<Bytes>,
     /// Sum of their lengths.
     pub bytes: usize,
+    /// They came from the disk.
+    pub is_cold: bool,
     /// High watermark.
     pub high_watermark: Offset,
     /// Last stable offset.

@@ -18,12 +18,13 @@ impl Shard {
         let mut items = Vec::with_capacity(read.items.len());
         for (slot, item) in read.items.iter().enumerate() {
             match self.read_item(item, left, needs_one, read.isolation) {
-                Ok((part, Some(Found::Cold(mut plan)))) => {
+                Ok((mut part, Some(Found::Cold(mut plan)))) => {
                     plan.bytes_max = plan.bytes_max.min(left);
                     let dir = self.partition(item.partition).map(|partition| partition.dir.clone());
                     if let Some(dir) = dir {
                         left = left.saturating_sub(plan.bytes_max.max(1));
                         needs_one = false;
+                        part.is_cold = true;
                         prepared.push((slot, part));
                         effects.push(Effect::Run(Job::Read { read: id, slot, dir, plan }));
                         items.push(None);

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::Serving;
 use crate::api::Ctx;
 use crate::limits::{ADMIN_ANSWER_MS, ADMIN_QUESTIONS_MAX};
-use crate::stages::{Slow, StageHistograms};
+use crate::stages::{FetchHistograms, Slow, StageHistograms};
 
 /// A question to one shard.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub struct ShardReport {
     pub histograms: Box<StageHistograms>,
     /// The slowest of them.
     pub slowest: Vec<Slow>,
+    /// What Fetch requests of its connections spent in each stage.
+    pub fetch: Box<FetchHistograms>,
     /// What its engine has and does.
     pub stats: ShardStats,
 }
@@ -103,6 +105,7 @@ impl Desk {
                     shard,
                     now: ctx.client.env().now(),
                     histograms: Box::new(stages.histograms.clone()),
+                    fetch: Box::new(stages.fetch.clone()),
                     slowest: slowest_since.map_or_else(Vec::new, |at| stages.slowest.since(at)),
                     stats,
                 };

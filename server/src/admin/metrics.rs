@@ -8,7 +8,7 @@ use super::process::Process;
 use super::text::{Exposition, Family, Kind};
 use crate::metrics::Counters;
 use crate::protocol::ApiKey;
-use crate::stages::{Histogram, STAGES};
+use crate::stages::{FETCH_STAGES, FetchHistograms, Histogram, STAGES};
 
 /// Buckets that are told end at these powers of two. Nanoseconds: 16 microseconds to 17 seconds.
 const BUCKET_BITS: std::ops::RangeInclusive<u32> = 14..=34;
@@ -20,6 +20,7 @@ pub(super) fn exposition(broker: &Broker, reports: &[ShardReport]) -> String {
     put_counters(&mut out, &broker.counters);
     put_engine(&mut out, reports);
     put_stages(&mut out, reports);
+    put_fetch_stages(&mut out, reports);
     out.finish()
 }
 
@@ -183,6 +184,27 @@ fn put_stages(out: &mut Exposition, reports: &[ShardReport]) {
     for ShardReport { shard, histograms, .. } in reports {
         put_histogram(&mut family, &[("shard", shard)], &histograms.total);
     }
+}
+
+fn put_fetch_stages(out: &mut Exposition, reports: &[ShardReport]) {
+    let help =
+        "What Fetch requests spent in each stage, named by its end; waiting for data is in none.";
+    let mut family = out.family(Kind::Histogram, "millrace_fetch_stage_seconds", help);
+    for ShardReport { shard, fetch, .. } in reports {
+        for (stage, histogram) in FETCH_STAGES.iter().zip(&fetch.stages) {
+            put_histogram(&mut family, &[("shard", shard), ("stage", stage)], histogram);
+        }
+    }
+    let mut put_whole = |name, help, read: fn(&FetchHistograms) -> &Histogram| {
+        let mut family = out.family(Kind::Histogram, name, help);
+        for ShardReport { shard, fetch, .. } in reports {
+            put_histogram(&mut family, &[("shard", shard)], read(fetch));
+        }
+    };
+    let help = "Fetch requests, from their last byte to their answer, without waiting for data.";
+    put_whole("millrace_fetch_seconds", help, |fetch| &fetch.total);
+    let help = "How long Fetch requests waited for data.";
+    put_whole("millrace_fetch_wait_seconds", help, |fetch| &fetch.waited);
 }
 
 fn put_histogram(family: &mut Family<'_>, labels: &[(&str, &dyn Display)], histogram: &Histogram) {

@@ -10,7 +10,9 @@ use serde::ser::{SerializeMap, Serializer};
 
 use super::desk::ShardReport;
 use crate::limits::SLOW_TOLD_MAX;
-use crate::stages::{Histogram, STAGES, Slow, StageHistograms, StageTimes};
+use crate::stages::{
+    FETCH_STAGES, FetchHistograms, Histogram, STAGES, Slow, StageHistograms, StageTimes,
+};
 
 const VERSION: u32 = 1;
 /// The parameter that leaves out requests that were answered before.
@@ -39,6 +41,30 @@ pub(super) struct StagesAnswer {
     merged: Histograms,
     shards: Vec<ShardHistograms>,
     slowest: Vec<SlowRequest>,
+    fetch: FetchAnswer,
+}
+
+/// What Fetch requests spent in each stage.
+#[derive(Serialize)]
+struct FetchAnswer {
+    stages: [&'static str; FETCH_STAGES.len()],
+    merged: FetchCounts,
+    shards: Vec<ShardFetchCounts>,
+}
+
+#[derive(Serialize)]
+struct ShardFetchCounts {
+    shard: ShardId,
+    #[serde(flatten)]
+    counts: FetchCounts,
+}
+
+#[derive(Serialize)]
+struct FetchCounts {
+    #[serde(serialize_with = "by_fetch_stage")]
+    by_stage: [Counts; FETCH_STAGES.len()],
+    total: Counts,
+    waited: Counts,
 }
 
 #[derive(Serialize)]
@@ -59,8 +85,23 @@ fn by_stage<S: Serializer, T: Serialize>(
     values: &[T; STAGES.len()],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let mut map = serializer.serialize_map(Some(values.len()))?;
-    for (stage, value) in STAGES.iter().zip(values) {
+    by_name(&STAGES, values, serializer)
+}
+
+fn by_fetch_stage<S: Serializer, T: Serialize>(
+    values: &[T; FETCH_STAGES.len()],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    by_name(&FETCH_STAGES, values, serializer)
+}
+
+fn by_name<S: Serializer, T: Serialize, const N: usize>(
+    names: &[&str; N],
+    values: &[T; N],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(N))?;
+    for (stage, value) in names.iter().zip(values) {
         map.serialize_entry(stage, value)?;
     }
     map.end()
@@ -106,6 +147,32 @@ impl From<&StageHistograms> for Histograms {
     }
 }
 
+impl From<&FetchHistograms> for FetchCounts {
+    fn from(histograms: &FetchHistograms) -> Self {
+        Self {
+            by_stage: histograms.stages.each_ref().map(Counts::from),
+            total: Counts::from(&histograms.total),
+            waited: Counts::from(&histograms.waited),
+        }
+    }
+}
+
+impl FetchAnswer {
+    fn new(reports: &[ShardReport]) -> Self {
+        let mut merged = FetchHistograms::default();
+        reports.iter().for_each(|report| merged.merge(&report.fetch));
+        let of_shard = |report: &ShardReport| ShardFetchCounts {
+            shard: report.shard,
+            counts: FetchCounts::from(&*report.fetch),
+        };
+        Self {
+            stages: FETCH_STAGES,
+            merged: FetchCounts::from(&merged),
+            shards: reports.iter().map(of_shard).collect(),
+        }
+    }
+}
+
 impl SlowRequest {
     fn new(shard: ShardId, slow: Slow) -> Self {
         Self {
@@ -128,6 +195,7 @@ impl StagesAnswer {
         let mut slowest = Vec::new();
         // What was answered later than this the next answer tells again, whichever shard it is of.
         let now = reports.iter().map(|report| report.now).min().unwrap_or_default();
+        let fetch = FetchAnswer::new(&reports);
         for ShardReport { shard, histograms, slowest: of_shard, .. } in reports {
             merged.merge(&histograms);
             shards.push(ShardHistograms { shard, histograms: Histograms::from(&*histograms) });
@@ -144,6 +212,7 @@ impl StagesAnswer {
             merged: Histograms::from(&merged),
             shards,
             slowest,
+            fetch,
         }
     }
 }

@@ -30,7 +30,7 @@ pub struct Ctx<E: Env> {
     pub cluster_id: Str,
     /// What was counted.
     pub metrics: Metrics,
-    /// What Produce requests spent in each stage.
+    /// What Produce and Fetch requests spent in each stage.
     pub stages: RefCell<Stages>,
     /// Incremental fetch sessions of this shard's connections (KIP-227).
     pub fetch_sessions: RefCell<FetchSessions>,

@@ -27,6 +27,7 @@ use crate::protocol::messages::fetch::{
     FetchResponseDivergingEpoch, FetchResponseNodeEndpoint, FetchResponsePartition,
     FetchResponseTopic,
 };
+use crate::stages::FetchTimes;
 
 /// A fetch over several shards renews its watches so often: of those on the other shards nobody is told
 /// when one is answered, so they must not stand for long. Milliseconds.
@@ -47,17 +48,18 @@ struct Target {
     item: ReadItem,
 }
 
-/// Answers the request.
+/// Answers the request, and tells how it got its records; not if its session is refused.
 pub async fn handle<E: Env>(
     ctx: &Ctx<E>,
     meta: &RequestMeta,
     request: FetchRequest,
-) -> FetchResponse {
+) -> (FetchResponse, Option<FetchTimes>) {
     let env = ctx.client.env();
-    let opened = ctx.fetch_sessions.borrow_mut().open(env.now(), meta.version(), &request);
+    let begun = env.now();
+    let opened = ctx.fetch_sessions.borrow_mut().open(begun, meta.version(), &request);
     let context = match opened {
         Ok(context) => context,
-        Err(error) => return failed(error),
+        Err(error) => return (failed(error), None),
     };
     let non_negative = |bytes: i32| usize::try_from(bytes).unwrap_or(0);
     let bytes_cap = usize::try_from(ctx.config.fetch.bytes_max).unwrap_or(usize::MAX);
@@ -66,7 +68,7 @@ pub async fn handle<E: Env>(
     let bounds = Bounds {
         bytes_max,
         bytes_min: non_negative(request.min_bytes).min(bytes_max),
-        deadline: env.now().plus_ms(max_wait_ms),
+        deadline: begun.plus_ms(max_wait_ms),
         isolation: match request.isolation_level {
             1 => Isolation::Committed,
             _ => Isolation::Uncommitted,
@@ -77,11 +79,7 @@ pub async fn handle<E: Env>(
     drop(request);
     let mut answers = vec![None; context.wanted.len()];
     let targets = targets(ctx, &context, is_follower, &mut answers);
-    let parts = if max_wait_ms == 0 {
-        Fetch { ctx, bounds }.round(&by_shard(ctx, targets)).await
-    } else {
-        Fetch { ctx, bounds }.wait(&by_shard(ctx, targets)).await
-    };
+    let (parts, times) = Fetch { ctx, bounds }.wait(&by_shard(ctx, targets), begun).await;
     for (at, part) in parts {
         if let Some(wanted) = context.wanted.get(at) {
             answers[at] = Some(answer(wanted, bounds.isolation, meta.version(), part));
@@ -95,8 +93,8 @@ pub async fn handle<E: Env>(
         .collect();
     let mut sessions = ctx.fetch_sessions.borrow_mut();
     match sessions.finish(env.now(), &context, &mut parts, || env.random()) {
-        Err(error) => failed(error),
-        Ok(session_id) => response(ctx, meta, session_id, parts),
+        Err(error) => (failed(error), None),
+        Ok(session_id) => (response(ctx, meta, session_id, parts), Some(times)),
     }
 }
 
@@ -172,15 +170,19 @@ struct Fetch<'a, E: Env> {
 
 impl<E: Env> Fetch<'_, E> {
     /// Reads, and while that is too little, waits and reads again.
-    async fn wait(&self, shards: &[(ShardId, Vec<Target>)]) -> Parts {
+    async fn wait(&self, shards: &[(ShardId, Vec<Target>)], begun: Nanos) -> (Parts, FetchTimes) {
+        let client = &self.ctx.client;
+        let mut waited_ns = None;
         loop {
             let parts = self.round(shards).await;
-            let now = self.ctx.client.env().now();
-            let is_late = now >= self.bounds.deadline || self.ctx.client.is_stopping();
+            let now = client.env().now();
+            let is_late = now >= self.bounds.deadline || client.is_stopping();
             if is_late || shards.is_empty() || self.is_enough(&parts) {
-                return parts;
+                let is_cold = parts.iter().flat_map(|(_, part)| part).any(|part| part.is_cold);
+                return (parts, FetchTimes { begun, waited_ns, read: now, is_cold });
             }
             self.watch(shards, &parts, now).await;
+            *waited_ns.get_or_insert(0) += client.env().now().0.saturating_sub(now.0);
         }
     }
 

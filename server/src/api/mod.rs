@@ -1,8 +1,9 @@
 //! The APIs that are served: one table, and the way from a request's frame to its answer's.
 //!
 //! A handler is a file with `pub async fn handle(&Ctx<E>, &RequestMeta, Request) -> Response`; the
-//! table below is all that ApiVersions announces and all that is answered. Produce alone has a part that
-//! runs at once, when its frame is taken, so that batches keep the order in which they came.
+//! table below, behind Produce and Fetch, is all that ApiVersions announces and all that is answered. Produce
+//! alone has a part that runs at once, when its frame is taken, so that batches keep the order in which they
+//! came; of Produce and Fetch it is told when they reached which stage.
 
 pub mod authorized_operations;
 mod auto_create;
@@ -59,17 +60,17 @@ use millrace_engine::types::Nanos;
 pub use context::{Ctx, Peer, RequestMeta};
 
 use crate::protocol::frame::response_frame;
-use crate::protocol::messages::{self, ProduceRequest, Request};
+use crate::protocol::messages::{self, FetchRequest, ProduceRequest, Request};
 use crate::protocol::{ApiKey, HeaderError, RequestHeader};
-use crate::stages::Trace;
+use crate::stages::{Complete, FetchTrace, Trace};
 
 /// What becomes of a request.
 #[derive(Debug)]
 pub enum Outcome {
     /// It is answered.
     Answer(Frame),
-    /// It is a Produce request, its batches are durable, and it is answered.
-    Produced(Frame, Trace),
+    /// It is answered, and its stages count: a Produce whose batches are durable, or a Fetch.
+    Complete(Frame, Complete),
     /// It wants no answer (Produce with `acks=0`).
     Silence,
     /// The connection is closed, for this reason.
@@ -117,7 +118,8 @@ pub enum Refusal {
 macro_rules! served {
     ($($module:ident $request:ident,)*) => {
         /// The APIs that are served, by key.
-        pub const SERVED: &[ApiKey] = &[ApiKey::Produce, $(messages::$request::API),*];
+        pub const SERVED: &[ApiKey] =
+            &[ApiKey::Produce, ApiKey::Fetch, $(messages::$request::API),*];
 
         fn handle<E: Env>(
             ctx: Rc<Ctx<E>>,
@@ -141,7 +143,6 @@ macro_rules! served {
 
 // In the order of their keys.
 served! {
-    fetch FetchRequest,
     list_offsets ListOffsetsRequest,
     metadata MetadataRequest,
     offset_commit OffsetCommitRequest,
@@ -206,9 +207,26 @@ pub fn begin<E: Env>(
     };
     ctx.metrics.count_request(header.api, ctx.client.stats());
     let meta = RequestMeta { header, peer: Rc::clone(peer) };
-    if meta.header.api != ApiKey::Produce {
-        return handle(Rc::clone(ctx), meta, reader);
+    let ctx = Rc::clone(ctx);
+    match meta.header.api {
+        ApiKey::Produce => produce(&ctx, meta, reader, Arrival { received, bytes }),
+        ApiKey::Fetch => fetch(ctx, meta, reader, received),
+        _ => handle(ctx, meta, reader),
     }
+}
+
+/// What is known of a frame besides its contents.
+struct Arrival {
+    received: Nanos,
+    bytes: usize,
+}
+
+fn produce<E: Env>(
+    ctx: &Rc<Ctx<E>>,
+    meta: RequestMeta,
+    reader: Reader,
+    arrival: Arrival,
+) -> Result<Work, Refusal> {
     let request: ProduceRequest = body(&meta.header, reader)?;
     let work = produce::start(ctx, &meta, request);
     Ok(Box::pin(async move {
@@ -219,9 +237,28 @@ pub fn begin<E: Env>(
         };
         match (answer_to::<ProduceRequest>(&meta.header, &response), times) {
             (Outcome::Answer(frame), Some(times)) => {
+                let Arrival { received, bytes } = arrival;
                 let RequestHeader { correlation_id, client_id, .. } = meta.header;
                 let trace = Trace { received, times, correlation_id, client_id, bytes, partitions };
-                Outcome::Produced(frame, trace)
+                Outcome::Complete(frame, Complete::Produce(trace))
+            }
+            (outcome, _) => outcome,
+        }
+    }))
+}
+
+fn fetch<E: Env>(
+    ctx: Rc<Ctx<E>>,
+    meta: RequestMeta,
+    reader: Reader,
+    received: Nanos,
+) -> Result<Work, Refusal> {
+    let request: FetchRequest = body(&meta.header, reader)?;
+    Ok(Box::pin(async move {
+        let (response, times) = fetch::handle(&ctx, &meta, request).await;
+        match (answer_to::<FetchRequest>(&meta.header, &response), times) {
+            (Outcome::Answer(frame), Some(times)) => {
+                Outcome::Complete(frame, Complete::Fetch(FetchTrace { received, times }))
             }
             (outcome, _) => outcome,
         }

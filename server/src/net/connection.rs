@@ -22,7 +22,7 @@ use super::faults::Ending;
 use super::session::{Next, Session};
 use crate::api::{self, Ctx, Peer};
 use crate::limits::{MEMORY_WAIT_MS, SEND_BYTES};
-use crate::stages::Trace;
+use crate::stages::Complete;
 
 /// A connection that is being served.
 pub struct Connection {
@@ -134,9 +134,9 @@ impl Connection {
         Ok(())
     }
 
-    fn note_answered(&self, traces: &[Trace], now: Nanos) {
+    fn note_answered(&self, complete: &[Complete], now: Nanos) {
         let mut stages = self.ctx.stages.borrow_mut();
-        traces.iter().for_each(|trace| stages.answered(trace, now));
+        complete.iter().for_each(|request| stages.answered(request, now));
     }
 
     /// Waits until a share has at least so many bytes.
@@ -178,7 +178,7 @@ impl Connection {
             if !answers.parts.is_empty() {
                 let now = self.now();
                 self.last_progress.set(now);
-                self.note_answered(&answers.traces, now);
+                self.note_answered(&answers.complete, now);
                 if let Err(error) = self.stream.send(answers.parts).await {
                     return Ending::Io(error);
                 }

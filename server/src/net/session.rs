@@ -16,7 +16,7 @@ use crate::limits::{
     PIPELINED_REQUESTS_MAX, RECEIVE_BYTES,
 };
 use crate::protocol::frame::{FrameError, SIZE_BYTES, frame_size, split_frame};
-use crate::stages::Trace;
+use crate::stages::Complete;
 
 /// What the session can go on with.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,8 +65,8 @@ pub struct Answers {
     pub bytes: usize,
     /// Bytes of the requests that they answer.
     pub released: usize,
-    /// What is known of those that made something durable.
-    pub traces: Vec<Trace>,
+    /// What is known of those whose stages count.
+    pub complete: Vec<Complete>,
     /// Why the connection must be closed after them, if it must.
     pub refusal: Option<Refusal>,
 }
@@ -247,10 +247,10 @@ impl Session {
                     answers.bytes += frame.len;
                     answers.parts.extend(frame.parts);
                 }
-                Outcome::Produced(frame, trace) => {
+                Outcome::Complete(frame, request) => {
                     answers.bytes += frame.len;
                     answers.parts.extend(frame.parts);
-                    answers.traces.push(trace);
+                    answers.complete.push(request);
                 }
                 Outcome::Silence => {}
                 Outcome::Close(refusal) => answers.refusal = Some(refusal),

@@ -121,6 +121,17 @@ function stages({ result }) {
       slow.client_id, count(slow.bytes), count(slow.partitions), String(slow.shard)])));
 }
 
+function fetchStages({ result }) {
+  const known = result.fetch_stages;
+  if (!known) return null;
+  const row = (name, requests, us) => [name, count(requests), time(us.p50), time(us.p99), time(us.p999), time(us.mean)];
+  const of = (stage, name) => row(name, stage.requests, stage.us);
+  return table(["stage", "requests", "p50", "p99", "p99.9", "mean"], [
+    ...known.by_stage.map((stage) => of(stage, stage.stage)),
+    row("received to answered", known.requests, known.total_us),
+    ...(known.waited ? [of(known.waited, "besides: waited for data")] : [])]);
+}
+
 const started = new Date(runs[0].result.started_unix_ms).toISOString().replace("T", " ").slice(0, 19);
 page.append(make("h1", {}, data.title), make("p", { class: "soft" }, `${started} UTC`));
 const closed = runs.some((run) => run.result.workload.pace === "closed");
@@ -137,7 +148,9 @@ for (const run of runs) {
   add(card(`Acknowledgement latency over time${name}`, heat(run, "produce_heat")),
     card(`End-to-end latency over time${name}`, heat(run, "end_to_end_heat")),
     card(`Inside the broker: which stage took the time${name}`, stages(run), true,
-      "Each stage is named by what it ends with: taken up by the shard, checked and in memory, its write begun, on the disk, answer handed to the socket."));
+      "Each stage is named by what it ends with: taken up by the shard, checked and in memory, its write begun, on the disk, answer handed to the socket."),
+    card(`Inside the broker: fetch requests${name}`, fetchStages(run), true,
+      "Taken up, read from memory or with some records from the disk, answer handed to the socket. Waiting for data, as the consumer asked to, is in none of them."));
 }
 const several = phases();
 add(

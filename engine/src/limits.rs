@@ -1,10 +1,15 @@
 //! Every bound in one place, with the relations between them checked at compile time.
 
+/// What a bound is, and what it is in simulations in which little is much.
+const fn bound<T: Copy>(usual: T, small: T) -> T {
+    if cfg!(feature = "small") { small } else { usual }
+}
+
 /// The unit of direct I/O: the largest block that common disks have. Bytes.
 pub const BLOCK_BYTES: usize = 4096;
 
 /// One piece of a partition's tail. Bytes.
-pub const CHUNK_BYTES: usize = 64 * 1024;
+pub const CHUNK_BYTES: usize = bound(64 * 1024, 8 * 1024);
 
 /// Largest record batch that any topic may allow (`max.message.bytes` may not be set above it). Bytes.
 pub const BATCH_BYTES_MAX: usize = 100 * 1024 * 1024;
@@ -23,18 +28,23 @@ pub const TURN_CALLS_MAX: usize = 1024;
 pub const TURN_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Length of every journal file. Bytes.
-pub const JOURNAL_FILE_BYTES: u64 = 8 * 1024 * 1024;
+pub const JOURNAL_FILE_BYTES: u64 = bound(8 * 1024 * 1024, 256 * 1024);
 
 /// Most bytes of one journal entry: what does not fit waits for the next commit. Bytes.
-pub const JOURNAL_ENTRY_BYTES_MAX: u64 = 4 * 1024 * 1024;
+pub const JOURNAL_ENTRY_BYTES_MAX: u64 = bound(4 * 1024 * 1024, 128 * 1024);
 
 /// Undurable bytes of one partition from which on a commit writes them straight to the segment
 /// instead of the journal. Bytes.
-pub const DIRECT_APPEND_BYTES: u64 = 1024 * 1024;
+pub const DIRECT_APPEND_BYTES: u64 = bound(1024 * 1024, 32 * 1024);
 
 /// Bytes of one partition that only the journal holds, from which on its tail is written to the
 /// segment. Bytes.
-pub const FLUSH_BYTES: u64 = 4 * 1024 * 1024;
+pub const FLUSH_BYTES: u64 = bound(4 * 1024 * 1024, 128 * 1024);
+
+/// Smallest and largest step by which a segment file is reserved ahead. Bytes.
+pub const ALLOCATE_STEP_MIN: u64 = bound(256 * 1024, 16 * 1024);
+/// See [`ALLOCATE_STEP_MIN`].
+pub const ALLOCATE_STEP_MAX: u64 = 64 * 1024 * 1024;
 
 /// Recovery points of a shard are not written more often than this. Milliseconds.
 pub const CHECKPOINTS_APART_MS: u64 = 1_000;
@@ -60,7 +70,7 @@ pub const FULL_DISK_RETRY_MS: u64 = 1_000;
 pub const FULL_DISK_HASTE_MS: u64 = 2 * FULL_DISK_RETRY_MS;
 
 /// Room that is kept behind the end of the metadata log, so that a full disk stops no deletion. Bytes.
-pub const METADATA_ROOM_BYTES: u64 = 1024 * 1024;
+pub const METADATA_ROOM_BYTES: u64 = bound(1024 * 1024, 64 * 1024);
 
 /// A coordinator whose oldest write takes longer than this has a stalled disk: no session ends before
 /// the write does. Milliseconds.
@@ -70,10 +80,10 @@ pub const STALLED_WRITE_MS: u64 = 1_000;
 pub const INDEX_INTERVAL_BYTES_MIN: u32 = 32 * 1024;
 
 /// Newest bytes of a partition that stay in memory for readers when memory is short. Bytes.
-pub const TAIL_KEEP_BYTES: u64 = 1024 * 1024;
+pub const TAIL_KEEP_BYTES: u64 = bound(1024 * 1024, 32 * 1024);
 
 /// One read from a segment file. Bytes.
-pub const READ_BYTES_MAX: usize = 1024 * 1024;
+pub const READ_BYTES_MAX: usize = bound(1024 * 1024, 64 * 1024);
 
 /// Longest topic name (Kafka's `Topic.MAX_NAME_LENGTH`). Characters.
 pub const TOPIC_NAME_CHARS_MAX: usize = 249;

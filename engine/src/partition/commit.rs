@@ -2,7 +2,9 @@
 
 use super::Partition;
 use super::producer_snapshot;
-use crate::limits::{DIRECT_APPEND_BYTES, JOURNAL_ENTRY_BYTES_MAX};
+use crate::limits::{
+    ALLOCATE_STEP_MAX, ALLOCATE_STEP_MIN, DIRECT_APPEND_BYTES, JOURNAL_ENTRY_BYTES_MAX,
+};
 use crate::log::segment::OpenSegment;
 use crate::memory::{Piece, align_up};
 use crate::types::Offset;
@@ -63,10 +65,6 @@ pub struct Seal {
     /// Offset and content of the producer snapshot that goes with its end.
     pub snapshot: Option<(Offset, bytes::Bytes)>,
 }
-
-/// Smallest and largest step by which a segment file is reserved ahead. Bytes.
-const ALLOCATE_STEP_MIN: u64 = 256 * 1024;
-const ALLOCATE_STEP_MAX: u64 = 64 * 1024 * 1024;
 
 impl OpenSegment {
     /// A write of everything from `written` to `planned`, with `room_bytes` behind it.

@@ -15,8 +15,12 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::image::Image;
+use super::image::{Image, SECTOR_BYTES};
+use super::names::Names;
 use super::prng::Prng;
+
+/// So many files that nobody can find any more are kept; they are looked for beyond that.
+const FORGOTTEN_FILES_MAX: usize = 32;
 
 pub(super) type Inode = u64;
 
@@ -54,14 +58,14 @@ impl Edit {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Unflushed {
     id: u64,
     edit: Edit,
     ended: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct FileState {
     live: Image,
     durable: Image,
@@ -99,7 +103,7 @@ fn moved(path: &Path, from: &Path, to: &Path) -> PathBuf {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Unsynced {
     id: u64,
     change: Change,
@@ -107,16 +111,16 @@ struct Unsynced {
     dirs: BTreeSet<PathBuf>,
 }
 
-type Names = BTreeMap<PathBuf, Node>;
-
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Disk {
     files: BTreeMap<Inode, FileState>,
     live: Names,
     durable: Names,
     unsynced: Vec<Unsynced>,
     next_id: u64,
+    /// How often what a power cut would leave has changed.
+    pub version: u64,
     /// Bytes that all files together may have.
     pub capacity: Option<u64>,
 }
@@ -131,20 +135,27 @@ fn dir_of(path: &Path) -> PathBuf {
 
 impl Disk {
     pub(super) fn new() -> Self {
-        let root = Names::from([(PathBuf::from("/"), Node::Dir)]);
+        let root = Names::new();
         Self {
             files: BTreeMap::new(),
             durable: root.clone(),
             live: root,
             unsynced: Vec::new(),
             next_id: 0,
+            version: 0,
             capacity: None,
         }
     }
 
     fn id(&mut self) -> u64 {
+        self.version += 1;
         self.next_id += 1;
         self.next_id
+    }
+
+    /// Whether a power cut would leave nothing but what is there.
+    pub(super) fn is_durable(&self) -> bool {
+        self.unsynced.is_empty() && self.files.values().all(|file| file.unflushed.is_empty())
     }
 
     /// A number above which all later changes lie.
@@ -153,7 +164,7 @@ impl Disk {
     }
 
     pub(super) fn node(&self, path: &Path) -> Option<Node> {
-        self.live.get(path).copied()
+        self.live.get(path)
     }
 
     fn file(&mut self, inode: Inode) -> io::Result<&mut FileState> {
@@ -179,7 +190,7 @@ impl Disk {
         let inode = match (self.live.get(path), create) {
             (Some(Node::Dir), _) => return Err(os_error(libc::EISDIR)),
             (Some(Node::File(_)), Some(false)) => return Err(os_error(libc::EEXIST)),
-            (Some(Node::File(inode)), _) => *inode,
+            (Some(Node::File(inode)), _) => inode,
             (None, None) => return Err(os_error(libc::ENOENT)),
             (None, Some(_)) => {
                 let dir = dir_of(path);
@@ -211,13 +222,13 @@ impl Disk {
             Change::Create(_, node) | Change::Rename(_, _, node) => inode(node),
             Change::Remove(_) => None,
         });
-        let named = self.live.values().chain(self.durable.values()).filter_map(inode);
+        let named = self.live.nodes().chain(self.durable.nodes()).filter_map(inode);
         let used: BTreeSet<Inode> = named.chain(changed).collect();
         self.files.retain(|inode, file| file.handles > 0 || used.contains(inode));
     }
 
     pub(super) fn create_dir(&mut self, path: &Path) -> io::Result<()> {
-        if self.live.contains_key(path) {
+        if self.live.get(path).is_some() {
             return Err(os_error(libc::EEXIST));
         }
         let dir = dir_of(path);
@@ -229,8 +240,8 @@ impl Disk {
     /// Names and nodes directly in a directory.
     pub(super) fn list(&self, path: &Path) -> io::Result<Vec<(PathBuf, Node)>> {
         self.check_dir(path)?;
-        let inside = self.live.iter().filter(|(name, _)| name.parent() == Some(path));
-        Ok(inside.map(|(name, node)| (name.clone(), *node)).collect())
+        let inside = self.live.below(path).filter(|(name, _)| name.parent() == Some(path));
+        Ok(inside.map(|(name, node)| (name.to_owned(), node)).collect())
     }
 
     pub(super) fn remove_file(&mut self, path: &Path) -> io::Result<()> {
@@ -246,9 +257,8 @@ impl Disk {
 
     pub(super) fn remove_tree(&mut self, path: &Path) -> io::Result<()> {
         self.check_dir(path)?;
-        let names: Vec<_> =
-            self.live.keys().filter(|name| name.starts_with(path)).cloned().collect();
-        for name in names.into_iter().rev() {
+        let below: Vec<_> = self.live.below(path).map(|(name, _)| name.to_owned()).collect();
+        for name in below.into_iter().rev().chain([path.to_owned()]) {
             let dir = dir_of(&name);
             self.change(Change::Remove(name), [dir]);
         }
@@ -256,7 +266,7 @@ impl Disk {
     }
 
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
-        let node = *self.live.get(from).ok_or_else(|| os_error(libc::ENOENT))?;
+        let node = self.live.get(from).ok_or_else(|| os_error(libc::ENOENT))?;
         self.check_dir(&dir_of(to))?;
         match (node, self.live.get(to)) {
             (Node::File(_), Some(Node::Dir)) => return Err(os_error(libc::EISDIR)),
@@ -283,6 +293,7 @@ impl Disk {
     /// Ends a flush of a directory that began when `mark` was taken.
     pub(super) fn sync_dir(&mut self, path: &Path, mark: u64) -> io::Result<()> {
         self.check_dir(path)?;
+        self.version += 1;
         let mut left: Vec<Unsynced> = Vec::new();
         for unsynced in std::mem::take(&mut self.unsynced) {
             if unsynced.id > mark || !unsynced.dirs.contains(path) {
@@ -296,7 +307,9 @@ impl Disk {
             }
         }
         self.unsynced = left;
-        self.forget_unused();
+        if self.files.len() > 2 * self.live.len() + FORGOTTEN_FILES_MAX {
+            self.forget_unused();
+        }
         Ok(())
     }
 
@@ -314,7 +327,7 @@ impl Disk {
         let Some(file) = self.files.get(&inode) else { return Ok(()) };
         let len = file.live.len();
         let growth = edit.len_after(len).saturating_sub(len);
-        let linked: BTreeSet<&Node> = self.live.values().collect();
+        let linked: BTreeSet<&Node> = self.live.nodes().collect();
         let used: u64 = self
             .files
             .iter()
@@ -371,8 +384,21 @@ impl Disk {
         }
     }
 
+    /// Ends a write that came to an end early.
+    pub(super) fn end_short(&mut self, inode: Inode, id: u64, prng: &mut Prng) -> io::Result<()> {
+        let file = self.file(inode)?;
+        let Some(at) = file.unflushed.iter().position(|unflushed| unflushed.id == id) else {
+            return Err(os_error(libc::EBADF));
+        };
+        if let Edit::Write(_, bytes) = &mut file.unflushed[at].edit {
+            bytes.truncate(prng.index(bytes.len().div_ceil(SECTOR_BYTES).max(1)) * SECTOR_BYTES);
+        }
+        self.end(inode, id)
+    }
+
     /// Ends a flush of a file that began when `mark` was taken.
     pub(super) fn sync(&mut self, inode: Inode, mark: u64) -> io::Result<()> {
+        self.version += 1;
         let file = self.file(inode)?;
         let durable = &mut file.durable;
         file.unflushed.retain(|unflushed| {
@@ -385,13 +411,19 @@ impl Disk {
         Ok(())
     }
 
-    /// Ends a flush that failed: the disk has dropped some of what it held, and never tells again.
+    /// Ends a flush that failed: the disk has dropped some of what it held, and never tells again. It
+    /// is not read back either, as direct I/O reads from the disk.
     pub(super) fn sync_failed(&mut self, inode: Inode, mark: u64, prng: &mut Prng) {
+        self.version += 1;
         if let Some(file) = self.files.get_mut(&inode) {
             file.unflushed.retain(|unflushed| {
                 let covered = unflushed.ended && unflushed.id <= mark;
                 !covered || prng.chance(2)
             });
+            file.live = file.durable.clone();
+            for unflushed in file.unflushed.iter().filter(|unflushed| unflushed.ended) {
+                unflushed.edit.apply(&mut file.live);
+            }
         }
     }
 
@@ -416,11 +448,7 @@ impl Disk {
                 apply(&unsynced.change, &mut self.durable);
             }
         }
-        let reachable = |names: &Names, path: &Path| {
-            path.ancestors().skip(1).all(|up| names.get(up) == Some(&Node::Dir))
-        };
-        let names = self.durable.clone();
-        self.durable.retain(|path, _| reachable(&names, path));
+        self.durable.prune();
         self.live = self.durable.clone();
         for file in self.files.values_mut() {
             let mut image = std::mem::take(&mut file.durable);
@@ -460,25 +488,8 @@ fn cut(edit: &Edit, image: &mut Image, prng: &mut Prng, mode: u64) {
 /// Applies a change of names; parts of it that do not fit (as an earlier change was lost) are left out.
 fn apply(change: &Change, names: &mut Names) {
     match change {
-        Change::Create(path, node) => {
-            names.insert(path.clone(), *node);
-        }
-        Change::Remove(path) => {
-            names.remove(path);
-        }
-        Change::Rename(from, to, node) => {
-            let inside: Vec<_> = names
-                .iter()
-                .filter(|(name, _)| name.starts_with(from))
-                .map(|(name, node)| (name.clone(), *node))
-                .collect();
-            for (name, _) in &inside {
-                names.remove(name);
-            }
-            names.insert(to.clone(), *node);
-            for (name, node) in inside.iter().filter(|(name, _)| name != from) {
-                names.insert(moved(name, from, to), *node);
-            }
-        }
+        Change::Create(path, node) => names.insert(path, *node),
+        Change::Remove(path) => names.remove(path),
+        Change::Rename(from, to, node) => names.rename(from, to, *node),
     }
 }

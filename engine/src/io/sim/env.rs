@@ -44,6 +44,7 @@ fn error_of(fault: Option<Fault>) -> io::Result<()> {
     match fault {
         Some(Fault::Io) => Err(os_error(libc::EIO)),
         Some(Fault::NoSpace) => Err(os_error(libc::ENOSPC)),
+        Some(Fault::ShortWrite) => Err(io::ErrorKind::WriteZero.into()),
         Some(Fault::Stall(_) | Fault::FlipBit) | None => Ok(()),
     }
 }
@@ -66,6 +67,12 @@ impl SimEnv {
         self.shard.id
     }
 
+    /// Files of which a write or a flush has failed, by a fault, since the machine was started.
+    #[must_use]
+    pub fn failed_files(&self) -> Vec<PathBuf> {
+        self.world.failed_files.borrow().clone()
+    }
+
     /// Lets the next operation of a kind go wrong, whichever file it is on.
     pub fn fail_next(&self, kind: OpKind, fault: Fault) {
         self.world.faults.borrow_mut().add(Rule::Next(kind, String::new(), fault));
@@ -79,10 +86,10 @@ async fn operate<T: 'static>(
     path: &Path,
     work: impl FnOnce(&World, Option<Fault>) -> io::Result<T> + 'static,
 ) -> io::Result<T> {
-    let number = world.disk_ops.get();
-    world.disk_ops.set(number + 1);
+    let number = world.op_kinds.borrow().len() as u64;
     let text = path.to_string_lossy();
     let fault = world.faults.borrow_mut().take(number, kind, &text);
+    world.op_kinds.borrow_mut().push(kind);
     let hash = u64::from(crc32c::crc32c(text.as_bytes()));
     world.trace(&[5, kind as u64, number, hash]);
     let nanos = {
@@ -166,7 +173,14 @@ impl SimFile {
             let result = match result {
                 Ok(()) => disk.end(inode, id),
                 Err(error) => {
-                    disk.end_failed(inode, id, &mut world.prng.borrow_mut());
+                    let mut prng = world.prng.borrow_mut();
+                    if fault.is_some() && kind == OpKind::Write {
+                        world.failed_files.borrow_mut().push(handle.path.clone());
+                    }
+                    match fault {
+                        Some(Fault::ShortWrite) => disk.end_short(inode, id, &mut prng)?,
+                        _ => disk.end_failed(inode, id, &mut prng),
+                    }
                     Err(error)
                 }
             };
@@ -228,6 +242,7 @@ impl File for SimFile {
             if let Err(error) = error_of(fault) {
                 let mut prng = world.prng.borrow_mut();
                 world.disk.borrow_mut().sync_failed(inode, mark, &mut prng);
+                world.failed_files.borrow_mut().push(handle.path.clone());
                 return Err(error);
             }
             world.disk.borrow_mut().sync(inode, mark)

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crossbeam_queue::SegQueue;
 
 use super::disk::Disk;
 use super::env::SimEnv;
-use super::fault::{Faults, Rule};
+use super::fault::{Faults, OpKind, Rule};
 use super::prng::Prng;
 use crate::io::Wake;
 use crate::io::notify::Notify;
@@ -72,7 +73,10 @@ pub(super) struct World {
     pub(super) incarnation: Cell<u64>,
     pub(super) disk: RefCell<Disk>,
     pub(super) faults: RefCell<Faults>,
-    pub(super) disk_ops: Cell<u64>,
+    /// What each operation on the disk was.
+    pub(super) op_kinds: RefCell<Vec<OpKind>>,
+    /// Files of which a write or a flush failed.
+    pub(super) failed_files: RefCell<Vec<PathBuf>>,
     tasks: RefCell<BTreeMap<u64, Task>>,
     next_id: Cell<u64>,
     ready: Arc<SegQueue<u64>>,
@@ -150,8 +154,7 @@ impl World {
     }
 
     fn take_signals(&self) {
-        let shards: Vec<_> = self.shards.borrow().values().cloned().collect();
-        for shard in shards {
+        for shard in self.shards.borrow().values() {
             if shard.waker.signal.swap(false, Ordering::SeqCst) {
                 shard.notify.notify();
             }
@@ -224,6 +227,7 @@ impl World {
         self.runnable.borrow_mut().clear();
         while self.ready.pop().is_some() {}
         self.shards.borrow_mut().clear();
+        self.failed_files.borrow_mut().clear();
         self.incarnation.set(self.incarnation.get() + 1);
     }
 }
@@ -250,15 +254,30 @@ impl Sim {
     pub fn new(seed: u64) -> Self {
         let mut prng = Prng::new(seed);
         let start = Nanos(prng.below(1 << 40));
+        Self::with(seed, prng, start, Disk::new())
+    }
+
+    /// Another machine with a copy of this one's disk at this moment, with what is not durable on it,
+    /// for a power cut there. It knows nothing of this one's faults; what happens there is drawn from
+    /// `seed`.
+    #[must_use]
+    pub fn twin(&self, seed: u64) -> Self {
+        let mut disk = self.world.disk.borrow().clone();
+        disk.capacity = None;
+        Self::with(seed, Prng::new(seed), self.now(), disk)
+    }
+
+    fn with(seed: u64, prng: Prng, start: Nanos, disk: Disk) -> Self {
         Self {
             world: Rc::new(World {
                 prng: RefCell::new(prng),
                 clock: Cell::new(start),
                 trace: Cell::new(seed),
                 incarnation: Cell::new(0),
-                disk: RefCell::new(Disk::new()),
+                disk: RefCell::new(disk),
                 faults: RefCell::new(Faults::default()),
-                disk_ops: Cell::new(0),
+                op_kinds: RefCell::default(),
+                failed_files: RefCell::default(),
                 tasks: RefCell::new(BTreeMap::new()),
                 next_id: Cell::new(0),
                 ready: Arc::new(SegQueue::new()),
@@ -300,12 +319,37 @@ impl Sim {
     /// Operations on the disk that have begun so far.
     #[must_use]
     pub fn disk_ops(&self) -> u64 {
-        self.world.disk_ops.get()
+        self.world.op_kinds.borrow().len() as u64
+    }
+
+    /// What each operation on the disk so far was; its place here is its number.
+    #[must_use]
+    pub fn op_kinds(&self) -> Vec<OpKind> {
+        self.world.op_kinds.borrow().clone()
+    }
+
+    /// How often what a power cut would leave has changed: it does so when a change begins, ends, and is
+    /// flushed.
+    #[must_use]
+    pub fn disk_version(&self) -> u64 {
+        self.world.disk.borrow().version
+    }
+
+    /// Whether everything on the disk is durable, so that all power cuts are the same.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        self.world.disk.borrow().is_durable()
     }
 
     /// Lets an operation go wrong.
     pub fn fault(&self, rule: Rule) {
         self.world.faults.borrow_mut().add(rule);
+    }
+
+    /// What faults have hit.
+    #[must_use]
+    pub fn hits(&self) -> Vec<String> {
+        self.world.faults.borrow().hits.clone()
     }
 
     /// Takes back all rules that have not hit.

@@ -35,6 +35,9 @@ pub enum Fault {
     Io,
     /// ENOSPC. A write may have reached the disk in part.
     NoSpace,
+    /// A write ends early and cannot go on: a first part of it, by sectors, is there, and no more. Other
+    /// operations are not hit.
+    ShortWrite,
     /// It takes this much longer. Nanoseconds; `u64::MAX` is for ever.
     Stall(u64),
     /// A read returns one wrong bit, and no error.
@@ -54,6 +57,8 @@ pub enum Rule {
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     rules: Vec<Rule>,
+    /// What was hit.
+    pub hits: Vec<String>,
 }
 
 impl Faults {
@@ -68,11 +73,13 @@ impl Faults {
     /// The fault for an operation, if there is one.
     pub(super) fn take(&mut self, number: u64, kind: OpKind, path: &str) -> Option<Fault> {
         let hit = |rule: &Rule| match rule {
+            Rule::Number(at, Fault::ShortWrite) => *at == number && kind == OpKind::Write,
             Rule::Number(at, _) => *at == number,
             Rule::Next(of, text, _) => *of == kind && path.contains(text.as_str()),
         };
         let at = self.rules.iter().position(hit)?;
         let (Rule::Number(_, fault) | Rule::Next(_, _, fault)) = self.rules.remove(at);
+        self.hits.push(format!("{fault:?} at operation {number}: {kind:?} of {path}"));
         Some(fault)
     }
 }

@@ -1,6 +1,7 @@
 //! The bytes of a simulated file, kept by blocks that several images share.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
 use crate::limits::BLOCK_BYTES;
@@ -9,6 +10,8 @@ use crate::limits::BLOCK_BYTES;
 pub const SECTOR_BYTES: usize = 512;
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
+
+static ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
 
 type Block = Rc<[u8; BLOCK_BYTES]>;
 
@@ -53,7 +56,27 @@ impl Image {
 
     /// Writes, extending the file if need be.
     pub fn write(&mut self, position: u64, bytes: &[u8]) {
-        self.write_sectors(position, bytes, |_| true);
+        self.extend_to(position + bytes.len() as u64);
+        let (mut at, mut rest) = (position, bytes);
+        while !rest.is_empty() {
+            let start = usize::try_from(at % BLOCK).unwrap_or_default();
+            let (part, behind) = rest.split_at(rest.len().min(BLOCK_BYTES - start));
+            self.put(at, part);
+            at += part.len() as u64;
+            rest = behind;
+        }
+    }
+
+    /// Writes within one block.
+    fn put(&mut self, at: u64, part: &[u8]) {
+        let start = usize::try_from(at % BLOCK).unwrap_or_default();
+        let block = match self.blocks.entry(at / BLOCK) {
+            Entry::Occupied(block) => block.into_mut(),
+            // What is not there reads as zeros already.
+            Entry::Vacant(_) if *part == ZEROS[..part.len()] => return,
+            Entry::Vacant(vacant) => vacant.insert(zeros()),
+        };
+        Rc::make_mut(block)[start..start + part.len()].copy_from_slice(part);
     }
 
     /// Writes only those sectors of the disk that `keep` says, in ascending order of their number;
@@ -72,9 +95,7 @@ impl Image {
             let len = rest.len().min(usize::try_from(to_sector_end).unwrap_or_default());
             let (part, behind) = rest.split_at(len);
             if keep(at / sector_bytes) {
-                let block = self.blocks.entry(at / BLOCK).or_insert_with(zeros);
-                let start = usize::try_from(at % BLOCK).unwrap_or_default();
-                Rc::make_mut(block)[start..start + len].copy_from_slice(part);
+                self.put(at, part);
             }
             at += len as u64;
             rest = behind;

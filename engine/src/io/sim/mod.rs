@@ -2,7 +2,7 @@
 //!
 //! * [`executor`]: tasks in an order chosen by the seed; time passes only when nothing can run.
 //! * [`disk`]: files and directories with what a power cut would leave of them; [`image`]: the bytes
-//!   of one file.
+//!   of one file; [`names`]: the directories.
 //! * [`fault`]: operations that fail, stall or lie.
 //!
 //! The same seed gives the same run: [`Sim::trace_hash`] covers every task poll, every disk operation
@@ -32,6 +32,7 @@ pub mod env;
 pub mod executor;
 pub mod fault;
 pub mod image;
+mod names;
 pub mod prng;
 
 pub use self::env::{SimEnv, SimFile};

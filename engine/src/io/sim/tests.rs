@@ -9,6 +9,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use futures_lite::future::poll_once;
 
+use super::image::SECTOR_BYTES;
 use super::*;
 use crate::io::lane::lane;
 use crate::io::{Env, File, OpenMode};
@@ -285,6 +286,45 @@ fn faults_hit_the_operation_they_are_meant_for() {
     let env = sim.env(0);
     let stalled = sim.run(async move { env.open(&path("f"), OpenMode::ReadOnly).await.is_ok() });
     assert!(stalled.is_err());
+}
+
+#[test]
+fn a_write_that_ends_early_leaves_a_first_part() {
+    for seed in 0..SEEDS {
+        let sim = Sim::new(seed);
+        let env = sim.env(0);
+        sim.run(async move {
+            let file = durable_file(&env).await;
+            env.fail_next(OpKind::Write, Fault::ShortWrite);
+            assert!(file.write_at(0, block(&env, 2)).await.is_err());
+            let bytes = file.read_at(0, BLOCK_BYTES).await.unwrap();
+            let written = bytes.iter().take_while(|&&byte| byte == 2).count();
+            assert!(written < BLOCK_BYTES && written.is_multiple_of(SECTOR_BYTES));
+            assert!(bytes[written..].iter().all(|&byte| byte == 1));
+        })
+        .unwrap();
+    }
+}
+
+#[test]
+fn a_twin_loses_its_power_and_the_other_goes_on() {
+    let sim = Sim::new(10);
+    let env = sim.env(0);
+    sim.run(async move {
+        let file = durable_file(&env).await;
+        file.write_at(0, block(&env, 2)).await.unwrap();
+    })
+    .unwrap();
+    assert!(!sim.is_durable());
+    let mut seen = BTreeSet::new();
+    for seed in 0..SEEDS {
+        let twin = sim.twin(seed);
+        twin.power_cut();
+        assert!(twin.is_durable());
+        seen.insert(describe(&twin, "f"));
+    }
+    assert!(seen.contains("4096x1") && seen.contains("4096x2"), "{seen:?}");
+    assert_eq!(describe(&sim, "f"), "4096x2");
 }
 
 #[test]

@@ -59,7 +59,10 @@ impl<E: Env> Driver<E> {
             {
                 self.env.spawn(serve(self.client.clone()));
             }
-            if !is_more {
+            if is_more {
+                // Jobs and connections have their turn too, and whoever is to empty a full lane.
+                future::yield_now().await;
+            } else {
                 self.wait(self.shard.next_deadline()).await;
             }
         }
@@ -185,11 +188,15 @@ impl<E: Env> Driver<E> {
     /// (deletions) do not count.
     async fn settle(&mut self) {
         loop {
-            self.turn();
+            let is_more = self.turn();
             if self.jobs.running() == 0 && !self.shard.is_busy() {
                 return;
             }
-            self.env.notified().await;
+            if is_more {
+                future::yield_now().await;
+            } else {
+                self.env.notified().await;
+            }
         }
     }
 }

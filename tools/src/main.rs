@@ -8,6 +8,9 @@ use clap::{Parser, Subcommand};
 use millrace_tools::inspect::{self, Detail};
 use millrace_tools::{repair, simulate, verify};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Looks at log directories of millrace and of Apache Kafka while no broker runs on them, and changes
 /// nothing in them unless it is asked to; simulates a broker.
 #[derive(Parser)]

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use millrace_engine::limits::JOURNAL_FILE_BYTES;
 use millrace_engine::metadata::Image;
 use millrace_engine::metadata::controller::call::{
     ConfigChange, CreatedTopic, MorePartitions, NewTopic, ResourceChanges, TopicName,
@@ -19,6 +20,8 @@ use super::world::{SimClient, World, ask, pause};
 pub const NODE: NodeId = 1;
 /// Topics of the workload at a time, at most.
 const TOPICS_MAX: u64 = 5;
+/// Largest segment of those that are not as large as can be. Bytes.
+const SEGMENT_BYTES_MAX: u64 = JOURNAL_FILE_BYTES / 8;
 /// What is altered of topics: the engine does not act on it.
 const SETTING: &str = "flush.ms";
 const TOPIC_KIND: i8 = 2;
@@ -26,10 +29,11 @@ const OP_SET: i8 = 0;
 
 /// Asks the controller. None if the disk's trouble explains that there is no answer.
 async fn control(
-    world: &World,
+    world: &Rc<World>,
     client: &SimClient,
     call: ControllerCall,
 ) -> Option<ControllerAnswer> {
+    let _asked = world.asking("a question to the controller");
     match client.call(0, Call::Controller(call)).await {
         Answer::Controller(Ok(answer)) => Some(answer),
         Answer::Controller(Err(_)) if client.is_stopping() => None,
@@ -62,7 +66,7 @@ pub async fn administer(world: Rc<World>, client: SimClient) {
 }
 
 /// Creates a topic under a name that none has now, perhaps one that was used before.
-pub async fn create(world: &World, client: &SimClient) {
+pub async fn create(world: &Rc<World>, client: &SimClient) {
     let name = {
         let ledger = world.ledger.borrow();
         let is_free = |name: &String| {
@@ -75,11 +79,11 @@ pub async fn create(world: &World, client: &SimClient) {
     let Some(name) = name else { return };
     let segment = match world.dice.below(5) {
         0 => None,
-        1 => Some(4_096 + world.dice.below(20_000)),
-        2 => Some(world.dice.between(30_000, 100_000)),
-        _ => Some(world.dice.between(100_000, 1_000_000)),
+        1 => Some(4_096 + world.dice.below(SEGMENT_BYTES_MAX / 50)),
+        2 => Some(4_096 + world.dice.below(SEGMENT_BYTES_MAX / 10)),
+        _ => Some(world.dice.between(SEGMENT_BYTES_MAX / 8, SEGMENT_BYTES_MAX)),
     };
-    let most = segment.unwrap_or(1_000_000).min(1_000_000);
+    let most = segment.unwrap_or(SEGMENT_BYTES_MAX).min(SEGMENT_BYTES_MAX);
     let partitions = i32::try_from(world.dice.between(1, 5)).unwrap_or(1);
     let mut configs = Vec::new();
     if let Some(bytes) = segment {
@@ -100,7 +104,7 @@ pub async fn create(world: &World, client: &SimClient) {
 }
 
 /// Makes sure that there is a topic for groups.
-pub async fn create_offsets(world: &World, client: &SimClient) {
+pub async fn create_offsets(world: &Rc<World>, client: &SimClient) {
     if offsets_topic(world).is_some() {
         return;
     }
@@ -115,7 +119,7 @@ pub async fn create_offsets(world: &World, client: &SimClient) {
 }
 
 /// The ledger's place of the topic for groups, once there is one.
-pub fn offsets_topic(world: &World) -> Option<TopicIndex> {
+pub fn offsets_topic(world: &Rc<World>) -> Option<TopicIndex> {
     let ledger = world.ledger.borrow();
     let is_it = |index: &usize| {
         let topic = ledger.topic(*index);
@@ -125,7 +129,7 @@ pub fn offsets_topic(world: &World) -> Option<TopicIndex> {
 }
 
 async fn ask_for(
-    world: &World,
+    world: &Rc<World>,
     client: &SimClient,
     new: NewTopic,
     partitions: i32,
@@ -158,11 +162,11 @@ async fn ask_for(
 }
 
 /// A topic of the workload that certainly exists.
-fn any_topic(world: &World) -> Option<TopicIndex> {
+fn any_topic(world: &Rc<World>) -> Option<TopicIndex> {
     world.any_place().map(|place| place.topic)
 }
 
-async fn delete(world: &World, client: &SimClient) {
+async fn delete(world: &Rc<World>, client: &SimClient) {
     let Some(index) = any_topic(world) else { return };
     let (name, id) = {
         let mut ledger = world.ledger.borrow_mut();
@@ -188,7 +192,7 @@ async fn delete(world: &World, client: &SimClient) {
     }
 }
 
-async fn grow(world: &World, client: &SimClient) {
+async fn grow(world: &Rc<World>, client: &SimClient) {
     let Some(index) = any_topic(world) else { return };
     let (name, count) = {
         let mut ledger = world.ledger.borrow_mut();
@@ -216,11 +220,11 @@ async fn grow(world: &World, client: &SimClient) {
     }
 }
 
-fn is_going(world: &World, index: TopicIndex) -> bool {
+fn is_going(world: &Rc<World>, index: TopicIndex) -> bool {
     world.ledger.borrow().topic(index).existence != Existence::Live
 }
 
-async fn alter(world: &World, client: &SimClient) {
+async fn alter(world: &Rc<World>, client: &SimClient) {
     let Some(index) = any_topic(world) else { return };
     let value = i64::try_from(world.dice.below(1 << 40)).unwrap_or_default();
     let name = {
@@ -250,15 +254,19 @@ async fn alter(world: &World, client: &SimClient) {
 }
 
 /// Deletes records before an offset.
-async fn truncate(world: &World, client: &SimClient) {
+async fn truncate(world: &Rc<World>, client: &SimClient) {
     let Some(place) = world.any_place() else { return };
     let Some(partition) = world.partition(place) else { return };
     let end = world.ledger.borrow().end(place);
-    let before = i64::try_from(world.dice.below(end.unsigned_abs() + 1)).unwrap_or_default();
+    let before = match world.dice.percent(30) {
+        // Only the active segment is left.
+        true => end,
+        false => i64::try_from(world.dice.below(end.unsigned_abs() + 1)).unwrap_or_default(),
+    };
     world.ledger.borrow_mut().starting(place, before);
     world.tell(|| format!("  records before {before} of {place:?} go"));
     let wish = DeleteRecords { partition, before };
-    match ask(client, partition, Call::DeleteRecords(vec![wish])).await {
+    match ask(world, client, partition, Call::DeleteRecords(vec![wish])).await {
         Answer::LogStarts(results) => match results.as_slice() {
             [Ok(start)] if *start >= before && *start <= end.max(before) => {}
             [Err(ReadError::NotLeader)] if !world.is_live(place) || client.is_stopping() => {}
@@ -270,7 +278,7 @@ async fn truncate(world: &World, client: &SimClient) {
 }
 
 /// A producer id that nobody had before.
-pub async fn producer_id(world: &World, client: &SimClient) -> Option<ProducerId> {
+pub async fn producer_id(world: &Rc<World>, client: &SimClient) -> Option<ProducerId> {
     let broker_epoch = client.image().cluster.broker(NODE).map(|broker| broker.epoch)?;
     let call = ControllerCall::AllocateProducerIds { broker_id: NODE, broker_epoch };
     match control(world, client, call).await? {
@@ -293,7 +301,7 @@ pub async fn producer_id(world: &World, client: &SimClient) -> Option<ProducerId
 }
 
 /// Compares the image with the ledger, after a start.
-pub fn verify(world: &World, image: &Image) {
+pub fn verify(world: &Rc<World>, image: &Image) {
     let count = world.ledger.borrow().topics.len();
     for index in 0..count {
         let result = verify_topic(world, image, index);
@@ -311,7 +319,7 @@ pub fn verify(world: &World, image: &Image) {
     }
 }
 
-fn verify_topic(world: &World, image: &Image, index: TopicIndex) -> Result<(), String> {
+fn verify_topic(world: &Rc<World>, image: &Image, index: TopicIndex) -> Result<(), String> {
     let mut ledger = world.ledger.borrow_mut();
     let topic = ledger.topic_mut(index);
     let found = match topic.id {

@@ -16,7 +16,7 @@ struct Commit {
 }
 
 /// All of them, by group and partition.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Commits {
     by_place: BTreeMap<(String, Place), Commit>,
     /// Commits that were under way while their topic was being deleted. One that the coordinator takes

@@ -6,12 +6,16 @@ use millrace_engine::io::sim::{Fault, OpKind, Rule, Sim};
 
 use super::files;
 use super::machine::{Broker, Setup, later};
+use super::shrink::Part;
 use super::world::{Phase, Trouble, World};
 
 /// A start, or a stop, that takes more steps than this has got stuck.
 const STEPS_MAX: u64 = 4_000_000;
 /// Simulated time within which a start, a stop or a recovery from a full disk must end.
 const PATIENCE_NS: u64 = 60_000_000_000;
+
+/// Steps that clients work for in a script whose operations fail.
+const SCRIPT_STEPS: u64 = 3_000;
 
 /// How a life ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,9 +60,6 @@ pub struct Tally {
 /// Lets a broker live once. `tally` counts what happened.
 pub fn live(sim: &Sim, world: &Rc<World>, tally: &mut Tally) {
     let dice = &world.dice;
-    let shards = u16::try_from(dice.between(1, 4)).unwrap_or(1);
-    let memory_bytes = if dice.percent(30) { 512 << 10 } else { 32 << 20 };
-    let setup = Setup { shards, memory_bytes, journal_bytes: dice.between(2, 5) * (8 << 20) };
     let end = match dice.below(100) {
         0..60 => End::PowerCut,
         60..75 => End::Kill,
@@ -66,22 +67,25 @@ pub fn live(sim: &Sim, world: &Rc<World>, tally: &mut Tally) {
         _ => End::CutStop,
     };
     let wrong = match dice.below(100) {
+        _ if !world.limits.has(Part::Trouble) => Wrong::Nothing,
         0..70 => Wrong::Nothing,
         70..82 => Wrong::Fails,
         82..90 => Wrong::Slow,
         _ => Wrong::Full,
     };
-    world.lead.set(u16::try_from(dice.below(u64::from(shards))).unwrap_or_default());
-    world.tell(|| format!("LIFE {} {setup:?} {wrong:?} {end:?}", tally.lives));
+    world.tell(|| format!("LIFE {} {wrong:?} {end:?}", tally.lives));
     tally.lives += 1;
     tally.troubles += u64::from(wrong != Wrong::Nothing);
-    let broker = Broker::start(sim, world, setup);
+    let broker = begin(sim, world);
     if wrong == Wrong::Fails && dice.percent(40) {
         fail(sim, world);
     }
     let has_served = start(sim, world, &broker, end);
     if has_served {
         work(sim, world, wrong);
+        if matches!(wrong, Wrong::Nothing | Wrong::Fails) {
+            hear_everyone(sim, world);
+        }
     }
     finish(sim, world, &broker, end, has_served, tally);
     sim.clear_faults();
@@ -89,13 +93,83 @@ pub fn live(sim: &Sim, world: &Rc<World>, tally: &mut Tally) {
     world.crashed();
 }
 
+/// A life in which operation `number` of the disk goes wrong, or none does, and its end.
+pub fn live_with_fault(
+    sim: &Sim,
+    world: &Rc<World>,
+    fault: Option<(u64, Fault)>,
+    tally: &mut Tally,
+) {
+    let end = *world.dice.pick(&[End::PowerCut, End::Kill, End::Stop]).expect("there are three");
+    world.tell(|| format!("LIFE {fault:?} {end:?}"));
+    if let Some((number, fault)) = fault {
+        world.trouble.set(Trouble::Failing);
+        sim.fault(Rule::Number(number, fault));
+    }
+    let broker = begin(sim, world);
+    let has_served = serves_within(sim, world, &broker, STEPS_MAX);
+    if has_served {
+        run(sim, world, SCRIPT_STEPS);
+        hear_everyone(sim, world);
+    } else if broker.error().is_none() && world.failure().is_none() {
+        world.wrong("the broker does not start, and does not say why");
+    }
+    finish(sim, world, &broker, end, has_served, tally);
+    sim.clear_faults();
+    world.crashed();
+}
+
+/// Starts a broker, set up in any way.
+fn begin(sim: &Sim, world: &Rc<World>) -> Broker {
+    let mut setup = Setup::draw(&world.dice);
+    if !world.limits.has(Part::Shards) {
+        setup.shards = 1;
+    }
+    world.draw_lead(setup.shards);
+    world.tell(|| format!("{setup:?}"));
+    Broker::start(sim, world, setup)
+}
+
+/// Whatever was asked up to now is answered.
+fn hear_everyone(sim: &Sim, world: &World) {
+    let (deadline, count) = (later(sim, PATIENCE_NS), world.questions());
+    while let Some(what) = world.unanswered(count) {
+        if world.failure().is_some() {
+            return;
+        }
+        if world.steps(sim, 64) == 0 || sim.now() > deadline {
+            world.wrong(format!("{what} is not answered"));
+        }
+    }
+}
+
 /// Runs until the broker serves, or is cut off before. Says whether it serves.
 fn start(sim: &Sim, world: &World, broker: &Broker, end: End) -> bool {
     let is_cut = matches!(end, End::PowerCut | End::Kill) && world.dice.percent(40);
-    let mut left = if is_cut { world.dice.magnitude(4_000) } else { STEPS_MAX };
+    let steps = if is_cut { world.dice.magnitude(4_000) } else { STEPS_MAX };
+    let has_served = serves_within(sim, world, broker, steps);
+    if !has_served && !is_cut && world.failure().is_none() {
+        let phase = world.phase.get();
+        world.wrong_unless_trouble(|| format!("the broker does not start, it is {phase:?}"));
+    }
+    has_served
+}
+
+/// Starts a broker and waits until it serves and everything is there that was promised.
+pub fn recover(sim: &Sim, world: &Rc<World>) {
+    let broker = begin(sim, world);
+    if !serves_within(sim, world, &broker, STEPS_MAX) {
+        let phase = world.phase.get();
+        world.wrong(format!("the broker does not start, it is {phase:?}"));
+    }
+}
+
+/// Runs until the broker serves. Says whether it does after so many steps.
+fn serves_within(sim: &Sim, world: &World, broker: &Broker, steps: u64) -> bool {
+    let mut left = steps;
     let deadline = later(sim, PATIENCE_NS);
     while left > 0 && world.phase.get() < Phase::Working {
-        if sim.run_steps(1) == 0 || world.failure().is_some() {
+        if world.steps(sim, 1) == 0 || world.failure().is_some() {
             break;
         }
         if let Some(error) = broker.error() {
@@ -107,12 +181,7 @@ fn start(sim: &Sim, world: &World, broker: &Broker, end: End) -> bool {
             left = 0;
         }
     }
-    let has_served = world.phase.get() == Phase::Working;
-    if !has_served && !is_cut && world.failure().is_none() {
-        let phase = world.phase.get();
-        world.wrong_unless_trouble(|| format!("the broker does not start, it is {phase:?}"));
-    }
-    has_served
+    world.phase.get() == Phase::Working
 }
 
 fn fail(sim: &Sim, world: &World) {
@@ -124,7 +193,7 @@ fn fail(sim: &Sim, world: &World) {
 
 /// Lets clients work for a while, with whatever goes wrong meanwhile.
 fn work(sim: &Sim, world: &Rc<World>, wrong: Wrong) {
-    let steps = world.dice.magnitude(16_000);
+    let steps = world.dice.magnitude(world.limits.steps);
     match wrong {
         Wrong::Nothing => {}
         Wrong::Fails if world.trouble.get() == Trouble::Failing => {}
@@ -155,11 +224,11 @@ fn work(sim: &Sim, world: &Rc<World>, wrong: Wrong) {
 
 fn run(sim: &Sim, world: &World, steps: u64) {
     for _ in 0..steps.div_ceil(64) {
-        if sim.run_steps(64) == 0 || world.failure().is_some() {
+        if world.steps(sim, 64) == 0 || world.failure().is_some() {
             return;
         }
     }
-    sim.run_steps(steps % 64);
+    world.steps(sim, steps % 64);
 }
 
 /// The disk gets full, and then has room again: the broker must go on by itself.
@@ -175,7 +244,7 @@ fn fill(sim: &Sim, world: &Rc<World>, steps: u64) {
     let before = world.ledger.borrow().acked;
     let deadline = later(sim, PATIENCE_NS / 4);
     while sim.now() < deadline && world.failure().is_none() {
-        sim.run_steps(1_000);
+        world.steps(sim, 1_000);
         if world.ledger.borrow().acked >= before + 30 {
             return;
         }
@@ -204,7 +273,7 @@ fn finish(
                 tally.stops += 1;
             }
         } else {
-            sim.run_steps(world.dice.magnitude(1_000));
+            world.steps(sim, world.dice.magnitude(1_000));
             tally.crashes += 1;
         }
     } else {
@@ -224,7 +293,7 @@ fn finish(
 fn stop(sim: &Sim, world: &World, broker: &Broker) -> bool {
     let deadline = later(sim, PATIENCE_NS);
     while !broker.has_ended() {
-        if sim.run_steps(1) == 0 || sim.now() > deadline {
+        if world.steps(sim, 1) == 0 || sim.now() > deadline {
             world.wrong_unless_trouble(|| "the broker does not stop".to_owned());
             return false;
         }

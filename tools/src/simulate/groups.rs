@@ -16,7 +16,7 @@ use super::world::{SimClient, Trouble, World, pause};
 
 /// Asks a group's coordinator, again while it is loading. None if it cannot be asked.
 async fn coordinate(
-    world: &World,
+    world: &Rc<World>,
     client: &SimClient,
     group: &str,
     call: &GroupCall,
@@ -30,7 +30,9 @@ async fn coordinate(
     let partition = partition_for(group, partitions);
     let owner = client.owner(TopicPartition { topic_id: id, partition });
     for _ in 0..2_000 {
+        let asked = world.asking("a question to a group's coordinator");
         let answer = client.call(owner, Call::Group { partition, call: call.clone() }).await;
+        drop(asked);
         match answer {
             _ if client.is_stopping() => return None,
             // Kafka's clients come again then, as its partition is being opened or read.
@@ -65,7 +67,7 @@ pub async fn commit(world: Rc<World>, client: SimClient, group: String) {
     }
 }
 
-fn identity(world: &World, place: Place) -> Option<(String, TopicId)> {
+fn identity(world: &Rc<World>, place: Place) -> Option<(String, TopicId)> {
     let ledger = world.ledger.borrow();
     let topic = ledger.topic(place.topic);
     Some((topic.name.clone(), topic.id?))
@@ -73,7 +75,7 @@ fn identity(world: &World, place: Place) -> Option<(String, TopicId)> {
 
 /// Commits an offset. Says whether it was acknowledged.
 pub async fn store(
-    world: &World,
+    world: &Rc<World>,
     client: &SimClient,
     group: &str,
     place: Place,
@@ -121,7 +123,7 @@ pub async fn store(
 
 /// Fetches an offset and compares it with the ledger.
 pub async fn fetch(
-    world: &World,
+    world: &Rc<World>,
     client: &SimClient,
     group: &str,
     place: Place,

@@ -36,7 +36,7 @@ pub enum Existence {
 }
 
 /// A topic as the clients know it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Topic {
     /// Its name.
     pub name: String,
@@ -58,7 +58,7 @@ pub struct Topic {
 }
 
 /// What must stand in a partition.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Log {
     /// Batches by base offset: behind the last record, and which batch. Each was acknowledged or seen.
     known: BTreeMap<Offset, (Offset, BatchId)>,
@@ -76,7 +76,7 @@ enum Fate {
     Dead,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Attempt {
     place: Place,
     bytes: Bytes,
@@ -87,7 +87,7 @@ struct Attempt {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Ledger {
     /// All topics that ever were.
     pub topics: Vec<Topic>,
@@ -106,6 +106,12 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// The broker is gone, and with it everything that was under way.
+    pub fn crashed(&mut self) {
+        self.streams.crashed();
+        self.commits.crashed();
+    }
+
     /// A topic is about to be asked for.
     pub fn creating(
         &mut self,
@@ -135,6 +141,12 @@ impl Ledger {
     /// A topic, to be changed.
     pub fn topic_mut(&mut self, index: TopicIndex) -> &mut Topic {
         &mut self.topics[index]
+    }
+
+    /// Whether no topic of this one's name was before it: no file can be another's.
+    pub fn is_first_of_name(&self, index: TopicIndex) -> bool {
+        let name = &self.topics[index].name;
+        self.topics.iter().position(|topic| topic.name == *name) == Some(index)
     }
 
     /// The topic is gone.

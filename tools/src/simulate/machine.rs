@@ -12,6 +12,7 @@ use millrace_engine::boot::{
 };
 use millrace_engine::io::Env;
 use millrace_engine::io::sim::{Sim, SimEnv, Stalled};
+use millrace_engine::limits::JOURNAL_FILE_BYTES;
 use millrace_engine::log::checkpoint::PartitionOffset;
 use millrace_engine::metadata::record::Endpoint;
 use millrace_engine::shard::scrub::ScrubSettings;
@@ -19,6 +20,7 @@ use millrace_engine::topic_config::TopicConfig;
 use millrace_engine::types::{Nanos, ShardId};
 
 use super::administer::NODE;
+use super::dice::Dice;
 use super::verify;
 use super::world::World;
 
@@ -34,6 +36,16 @@ pub struct Setup {
     pub memory_bytes: usize,
     /// Most bytes of a journal.
     pub journal_bytes: u64,
+}
+
+impl Setup {
+    /// Any.
+    pub fn draw(dice: &Dice) -> Self {
+        let shards = ShardId::try_from(dice.between(1, 4)).unwrap_or(1);
+        let memory_bytes = if dice.percent(30) { 512 << 10 } else { 32 << 20 };
+        let journal_bytes = dice.between(2, 5) * JOURNAL_FILE_BYTES;
+        Self { shards, memory_bytes, journal_bytes }
+    }
 }
 
 fn settings(setup: Setup) -> EngineSettings {
@@ -93,13 +105,10 @@ impl Broker {
 
     /// Why it could not start, if so.
     pub fn error(&self) -> Option<String> {
-        if let Some(error) = self.error.borrow().as_ref() {
-            return Some(error.to_string());
+        if let Ok(Err(error)) = self.reported.try_recv() {
+            self.error.borrow_mut().get_or_insert(error);
         }
-        match self.reported.try_recv() {
-            Ok(Err(error)) => Some(error.to_string()),
-            Ok(Ok(_)) | Err(_) => None,
-        }
+        self.error.borrow().as_ref().map(ToString::to_string)
     }
 
     /// Begins a clean stop.

@@ -5,90 +5,107 @@
 //! * [`produce`], [`read`], [`groups`], [`administer`]: the clients.
 //! * [`ledger`] ([`streams`], [`commits`]): what they were promised; [`verify`], [`files`]: whether it is
 //!   there.
+//! * [`cuts`]: the power goes at every change of the disk; [`faults`]: every operation fails.
+//! * [`shrink`]: a failing run becomes short; [`long_run`]: long ones, and the ledger of them.
+//! * [`command`]: the command line.
 //!
 //! One seed gives one run. A failing seed is named with the command that replays it.
 
 mod administer;
 mod batch;
+mod clock;
+mod command;
 mod commits;
+mod cuts;
 mod cycle;
 mod dice;
+mod faults;
 mod files;
 mod groups;
 mod ledger;
+mod long_run;
 mod machine;
 mod produce;
 mod read;
+mod shrink;
 mod streams;
 #[cfg(test)]
 mod tests;
 mod verify;
 mod world;
 
-use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::ExitCode;
+use std::rc::Rc;
 
 use millrace_engine::io::sim::Sim;
 
+pub use command::{Args, command};
+use cuts::Cutter;
 use cycle::Tally;
+use shrink::Limits;
 use world::World;
 
-/// What the command is told.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Args {
-    /// The seed of the first run; the others follow on.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// Lives of the broker in one run.
-    #[arg(long, default_value_t = 20)]
-    pub cycles: u64,
-    /// Runs, each with a seed of its own.
-    #[arg(long, default_value_t = 1)]
-    pub runs: u64,
-    /// Tell on standard error what happens.
-    #[arg(long)]
-    pub tell: bool,
+/// What is done in one run.
+#[derive(Debug, Clone, Copy)]
+struct Course {
+    /// Everything follows from it.
+    seed: u64,
+    /// Lives of the broker.
+    cycles: u64,
+    /// Power cuts at changes of the disk, at most.
+    cuts: u64,
+    /// The only one of them that is carried out.
+    cut: Option<u64>,
+    /// What is left out.
+    limits: Limits,
+    /// Told on standard error.
+    is_told: bool,
 }
 
 /// What became of one run.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+struct Outcome {
     /// A number that two runs have in common only if the same happened in both.
-    pub trace_hash: u64,
+    trace_hash: u64,
     /// What happened.
     tally: Tally,
+    /// Power cuts at changes of the disk.
+    cuts: u64,
     /// Batches acknowledged.
-    pub acked: u64,
+    acked: u64,
     /// Simulated time. Nanoseconds.
-    pub simulated_ns: u64,
+    simulated_ns: u64,
     /// What is wrong, if anything.
-    pub failure: Option<String>,
+    failure: Option<String>,
 }
 
-impl Outcome {
-    /// Moments at which the broker was cut off.
-    #[must_use]
-    pub fn crashes(&self) -> u64 {
-        self.tally.crashes
-    }
-}
-
-/// Runs a broker through `cycles` lives.
-#[must_use]
-pub fn run(seed: u64, cycles: u64, is_told: bool) -> Outcome {
+/// Runs a broker through its lives.
+fn run(course: Course) -> Outcome {
+    let Course { seed, cycles, is_told, .. } = course;
     let sim = Sim::new(seed);
-    let world = World::new(seed ^ 0x6d69_6c6c_7261_6365, is_told);
-    let start = sim.now();
-    let mut tally = Tally::default();
-    let survived = catch_unwind(AssertUnwindSafe(|| {
-        for _ in 0..cycles {
-            cycle::live(&sim, &world, &mut tally);
-            if world.failure().is_some() {
+    let cutter = (course.cuts > 0).then(|| Cutter::new(seed, course.cuts, course.cut));
+    let is_over = |cutter: &Option<Rc<Cutter>>| cutter.as_ref().is_some_and(|it| it.is_done());
+    let world = World::new(seed, is_told, course.limits, cutter.clone());
+    let outcome = watched(&sim, &world, |tally| {
+        for life in 0..cycles {
+            // Some seeds begin with a disk on which nothing is, some with one that has been lived on.
+            if life == seed % cycles.max(1) {
+                cutter.iter().for_each(|cutter| cutter.arm());
+            }
+            cycle::live(&sim, &world, tally);
+            if world.failure().is_some() || is_over(&cutter) {
                 break;
             }
         }
-    }));
+    });
+    Outcome { cuts: cutter.map_or(0, |cutter| cutter.done()), ..outcome }
+}
+
+/// Does something in a world, and says what became of it: a panic is a failure too.
+fn watched(sim: &Sim, world: &World, what: impl FnOnce(&mut Tally)) -> Outcome {
+    let start = sim.now();
+    let mut tally = Tally::default();
+    let survived = catch_unwind(AssertUnwindSafe(|| what(&mut tally)));
     let mut failure = world.failure();
     if let Err(panic) = survived {
         let text = panic.downcast_ref::<String>().cloned();
@@ -98,51 +115,25 @@ pub fn run(seed: u64, cycles: u64, is_told: bool) -> Outcome {
     Outcome {
         trace_hash: sim.trace_hash(),
         tally,
+        cuts: 0,
         acked: world.ledger.borrow().acked,
         simulated_ns: sim.now().0 - start.0,
         failure,
     }
 }
 
-/// The command that replays a run.
-#[must_use]
-pub fn replay(seed: u64, cycles: u64) -> String {
-    format!("millrace-tools simulate --seed {seed} --cycles {cycles} --tell")
-}
-
-/// The command.
-///
-/// # Errors
-/// If nothing can be written to `out`.
-pub fn command(args: &Args, out: &mut dyn Write) -> io::Result<ExitCode> {
-    let mut failed = 0;
-    let (mut crashes, mut acked) = (0, 0);
-    for seed in args.seed..args.seed.saturating_add(args.runs) {
-        let outcome = run(seed, args.cycles, args.tell);
-        crashes += outcome.tally.crashes;
-        acked += outcome.acked;
-        writeln!(
-            out,
-            "seed {seed}: {} lives, {} crashes ({} while starting), {} clean stops, {} with a bad \
-             disk, {} batches acknowledged, {} ms, trace {:016x}",
-            outcome.tally.lives,
-            outcome.tally.crashes,
-            outcome.tally.crashes_starting,
-            outcome.tally.stops,
-            outcome.tally.troubles,
-            outcome.acked,
-            outcome.simulated_ns / 1_000_000,
-            outcome.trace_hash,
-        )?;
-        if let Some(failure) = &outcome.failure {
-            failed += 1;
-            writeln!(out, "FAILED: {failure}\nreplay: {}", replay(seed, args.cycles))?;
-        }
+impl Course {
+    fn new(seed: u64, cycles: u64, cuts: u64) -> Self {
+        Self { seed, cycles, cuts, cut: None, limits: Limits::default(), is_told: false }
     }
-    writeln!(
-        out,
-        "{} runs, {crashes} crashes, {acked} batches acknowledged, {failed} failed",
-        args.runs
-    )?;
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+
+    /// The arguments that replay a run: the whole of it, or the last of its power cuts.
+    fn replay(&self, outcome: &Outcome) -> String {
+        let Self { seed, cycles, .. } = self;
+        let cut = match outcome.cuts.checked_sub(1) {
+            Some(last) => format!(" --cuts {} --cut {last}", outcome.cuts),
+            None => String::new(),
+        };
+        format!("--seed {seed} --cycles {cycles}{cut}{} --tell", self.limits.arguments())
+    }
 }

@@ -1,13 +1,15 @@
 //! Clients that append: plainly and idempotently.
 
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use bytes::Bytes;
 use millrace_engine::io::Env;
+use millrace_engine::limits::JOURNAL_FILE_BYTES;
 use millrace_engine::partition::AppendError;
 use millrace_engine::partition::producers::ProducerError;
 use millrace_engine::shard::call::{Acks, Answer, Append, AppendItem, Appended, Call};
-use millrace_engine::types::{ShardId, TopicPartition};
+use millrace_engine::types::TopicPartition;
 
 use super::batch::{self, BatchId};
 use super::ledger::Place;
@@ -18,12 +20,13 @@ use super::world::{SimClient, Trouble, World, pause};
 type Results = Vec<Result<Appended, AppendError>>;
 
 /// A batch that is on its way.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Sent {
     id: BatchId,
     place: Place,
-    /// Its shard had refused appends before it was sent, as its disk had failed.
-    is_after_failure: bool,
+    /// Why it may not be acknowledged: before it was sent, a write or a flush of a file had failed that
+    /// it might go to.
+    failure_before: Option<String>,
 }
 
 fn append(items: Vec<AppendItem>, acks: Acks) -> Call {
@@ -31,21 +34,33 @@ fn append(items: Vec<AppendItem>, acks: Acks) -> Call {
 }
 
 /// Sizes as clients have them: mostly small, some large.
-fn size(world: &World, place: Place) -> (i32, usize) {
+fn size(world: &Rc<World>, place: Place) -> (i32, usize) {
     let most = world.ledger.borrow().topic(place.topic).batch_bytes_max;
     let records = if world.dice.percent(70) { 1 } else { world.dice.magnitude(30) };
     let bytes = match world.dice.below(100) {
         0..80 => world.dice.magnitude(1_000),
-        80..97 => world.dice.magnitude(30_000),
-        _ => world.dice.magnitude(400_000),
+        80..97 => world.dice.magnitude(JOURNAL_FILE_BYTES / 280),
+        _ => world.dice.magnitude(JOURNAL_FILE_BYTES / 20),
     };
     let records = i32::try_from(records).unwrap_or(1);
     let overhead = 80 + 16 * records.unsigned_abs() as usize;
     (records, usize::try_from(bytes).unwrap_or(1).min(most.saturating_sub(overhead)))
 }
 
-fn is_offline(world: &World, shard: ShardId) -> bool {
-    world.offline.borrow().contains(&shard)
+/// Why what is sent to a partition now may not be acknowledged any more, if so.
+fn failure_before(world: &World, client: &SimClient, place: Place) -> Option<String> {
+    let shard = client.owner(world.partition(place)?);
+    let ledger = world.ledger.borrow();
+    let dir = format!("{}-{}", ledger.topic(place.topic).name, place.partition);
+    let journal = format!("millrace-journal-{shard}-");
+    let is_its_own = |path: &PathBuf| {
+        let parent = path.parent().and_then(Path::file_name).is_some_and(|parent| *parent == *dir);
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        parent && file.ends_with(".log") && ledger.is_first_of_name(place.topic)
+            || file.starts_with(&journal) && !file.ends_with(".tmp")
+    };
+    let failed = client.env().failed_files().into_iter().find(is_its_own)?;
+    Some(format!("a write or flush of {} had failed", failed.display()))
 }
 
 /// Plain appends, some of them to several partitions at once, several under way.
@@ -78,16 +93,16 @@ fn send_plainly(world: &Rc<World>, client: &SimClient, places: &[(Place, TopicPa
     let acks = if world.dice.percent(10) { Acks::None } else { Acks::All };
     let Some((_, partition)) = places.first() else { return };
     let shard = client.owner(*partition);
-    let is_after_failure = is_offline(world, shard);
     let mut items = Vec::new();
     let mut sent = Vec::new();
     for &(place, partition) in places.iter().filter(|(place, _)| world.is_live(*place)) {
         let (records, bytes) = size(world, place);
+        let failure_before = failure_before(world, client, place);
         let mut ledger = world.ledger.borrow_mut();
         let id = ledger.next_batch();
         let records_of = batch::build(id, records, bytes, client.env().wall_ms(), None);
         ledger.sending(id, place, records, records_of.clone(), false);
-        sent.push(Sent { id, place, is_after_failure });
+        sent.push(Sent { id, place, failure_before });
         items.push(AppendItem { partition, records: records_of });
     }
     if items.is_empty() {
@@ -96,7 +111,9 @@ fn send_plainly(world: &Rc<World>, client: &SimClient, places: &[(Place, TopicPa
     let pending = client.call(shard, append(items, acks));
     let (world, client) = (Rc::clone(world), client.clone());
     client.env().clone().spawn(async move {
+        let asked = world.asking("an append");
         let results = results(&world, pending.await);
+        drop(asked);
         if acks == Acks::None {
             // Nothing is promised; only a refusal says something.
             return;
@@ -111,7 +128,7 @@ fn send_plainly(world: &Rc<World>, client: &SimClient, places: &[(Place, TopicPa
     });
 }
 
-fn results(world: &World, answer: Answer) -> Results {
+fn results(world: &Rc<World>, answer: Answer) -> Results {
     match answer {
         Answer::Appended { results, .. } => results,
         other => {
@@ -122,25 +139,28 @@ fn results(world: &World, answer: Answer) -> Results {
 }
 
 async fn take_plain_result(
-    world: &World,
+    world: &Rc<World>,
     client: &SimClient,
     sent: Sent,
     result: Result<Appended, AppendError>,
 ) {
     match result {
         Ok(appended) => {
-            take_ack(world, sent, appended);
+            take_ack(world, &sent, appended);
             if world.dice.percent(25) {
                 read::own(world, client, sent.place, appended.base_offset).await;
             }
         }
-        Err(error) => note_refusal(world, client, sent, &error),
+        Err(error) => note_refusal(world, client, &sent, &error),
     }
 }
 
-fn take_ack(world: &World, sent: Sent, appended: Appended) {
-    if sent.is_after_failure && world.trouble.get() == Trouble::Failing {
-        world.wrong(format!("batch {} was acknowledged after the disk had failed", sent.id));
+fn take_ack(world: &Rc<World>, sent: &Sent, appended: Appended) {
+    if let Some(why) =
+        sent.failure_before.as_ref().filter(|_| world.trouble.get() == Trouble::Failing)
+    {
+        world
+            .wrong(format!("batch {} {:?} was acknowledged, before it {why}", sent.id, sent.place));
     }
     world.tell(|| format!("  acked {} {:?} at {}", sent.id, sent.place, appended.base_offset));
     let result = world.ledger.borrow_mut().acked(sent.id, appended.base_offset);
@@ -148,13 +168,10 @@ fn take_ack(world: &World, sent: Sent, appended: Appended) {
 }
 
 /// An append was refused: is that right?
-fn note_refusal(world: &World, client: &SimClient, sent: Sent, error: &AppendError) {
+fn note_refusal(world: &Rc<World>, client: &SimClient, sent: &Sent, error: &AppendError) {
     world.tell(|| format!("  refused {} {:?}: {error}", sent.id, sent.place));
     match error {
         AppendError::Storage => {
-            if let Some(partition) = world.partition(sent.place) {
-                world.offline.borrow_mut().insert(client.owner(partition));
-            }
             world.wrong_unless_trouble(|| format!("batch {}: {error}", sent.id));
         }
         AppendError::NotLeader => {
@@ -220,12 +237,14 @@ fn send_next(world: &Rc<World>, client: &SimClient, producer: ProducerIndex, pla
         ledger.sending(id, place, records, built.clone(), true);
         (id, built)
     };
-    let sent = Sent { id, place, is_after_failure: is_offline(world, shard) };
+    let sent = Sent { id, place, failure_before: failure_before(world, client, place) };
     let items = vec![AppendItem { partition, records: built }];
     let pending = client.call(shard, append(items, Acks::All));
     let (world, client) = (Rc::clone(world), client.clone());
     client.env().clone().spawn(async move {
+        let asked = world.asking("an idempotent append");
         let mut results = results(&world, pending.await);
+        drop(asked);
         let Some(result) = results.pop() else { return };
         if world.partition(place).is_none() {
             return;
@@ -239,7 +258,7 @@ fn send_next(world: &Rc<World>, client: &SimClient, producer: ProducerIndex, pla
         };
         match result {
             Ok(appended) => {
-                take_ack(&world, sent, appended);
+                take_ack(&world, &sent, appended);
                 world.ledger.borrow_mut().streams.acked(producer, place, id);
             }
             // Behind a batch that failed the sequence has a gap.
@@ -255,7 +274,7 @@ fn send_next(world: &Rc<World>, client: &SimClient, producer: ProducerIndex, pla
             Err(error) => {
                 // It is sent again, so it is not refused for good.
                 if error != AppendError::NotLeader || world.is_live(place) {
-                    note_failure(&world, &client, sent, &error);
+                    note_failure(&world, &client, &sent, &error);
                 }
             }
         }
@@ -263,7 +282,7 @@ fn send_next(world: &Rc<World>, client: &SimClient, producer: ProducerIndex, pla
 }
 
 /// Like [`note_refusal`], of a batch that will be sent again.
-fn note_failure(world: &World, client: &SimClient, sent: Sent, error: &AppendError) {
+fn note_failure(world: &Rc<World>, client: &SimClient, sent: &Sent, error: &AppendError) {
     if *error == AppendError::NotLeader && client.is_stopping() {
         return;
     }
@@ -292,12 +311,11 @@ async fn mend(world: &Rc<World>, client: &SimClient, producer: ProducerIndex, pl
         let Some(id) = first else { break };
         let Some(built) = world.ledger.borrow().sent(id) else { return };
         let Some(partition) = world.partition(place) else { return };
-        let is_after_failure = is_offline(world, client.owner(partition));
-        let sent = Sent { id, place, is_after_failure };
+        let sent = Sent { id, place, failure_before: failure_before(world, client, place) };
         world.tell(|| format!("  again {id} {place:?}"));
         match send_again(world, client, partition, built).await {
             Some(Ok(appended)) => {
-                take_ack(world, sent, appended);
+                take_ack(world, &sent, appended);
                 world.ledger.borrow_mut().streams.acked(producer, place, id);
             }
             Some(Err(AppendError::Producer(ProducerError::OutOfOrderSequence { .. })))
@@ -311,7 +329,7 @@ async fn mend(world: &Rc<World>, client: &SimClient, producer: ProducerIndex, pl
                 if !world.is_live(place) || client.is_stopping() {
                     return;
                 }
-                note_failure(world, client, sent, &error);
+                note_failure(world, client, &sent, &error);
                 pause(client, 200_000_000).await;
             }
             None => return,
@@ -324,18 +342,19 @@ async fn mend(world: &Rc<World>, client: &SimClient, producer: ProducerIndex, pl
 }
 
 async fn send_again(
-    world: &World,
+    world: &Rc<World>,
     client: &SimClient,
     partition: TopicPartition,
     records: Bytes,
 ) -> Option<Result<Appended, AppendError>> {
     let call = append(vec![AppendItem { partition, records }], Acks::All);
+    let _asked = world.asking("an append that is sent again");
     let answer = client.call(client.owner(partition), call).await;
     results(world, answer).pop()
 }
 
 /// Whether a batch stands in the log, and a later one of its producer too.
-fn is_behind_known(world: &World, producer: ProducerIndex, place: Place, id: BatchId) -> bool {
+fn is_behind_known(world: &Rc<World>, producer: ProducerIndex, place: Place, id: BatchId) -> bool {
     let mut ledger = world.ledger.borrow_mut();
     let stream = ledger.streams.stream(producer, place);
     let last = stream.last_acked;
@@ -346,7 +365,7 @@ fn is_behind_known(world: &World, producer: ProducerIndex, place: Place, id: Bat
 }
 
 /// Sends the last batch of a partition that is acknowledged already: it must be recognised.
-pub async fn double(world: &World, client: &SimClient, place: Place, id: BatchId) {
+pub async fn double(world: &Rc<World>, client: &SimClient, place: Place, id: BatchId) {
     let (Some(partition), Some(built), Some(offset)) = (
         world.partition(place),
         world.ledger.borrow().sent(id),

@@ -7,7 +7,7 @@ use millrace_engine::io::Env;
 use millrace_engine::shard::call::{
     Answer, Call, Isolation, OffsetQuery, OffsetWish, Read, ReadError, ReadItem, ReadPart, Watch,
 };
-use millrace_engine::types::{Nanos, Offset, TopicPartition};
+use millrace_engine::types::{LeaderEpoch, Nanos, Offset, TopicPartition};
 
 use super::batch::{Found, take_apart};
 use super::ledger::Place;
@@ -33,17 +33,20 @@ pub async fn wander(world: Rc<World>, client: SimClient) {
             if world.dice.percent(20) {
                 ends(&world, &client, place).await;
             }
+            if world.dice.percent(20) {
+                of_another_epoch(&world, &client, place, offset).await;
+            }
         }
         pause(&client, world.dice.magnitude(10_000_000)).await;
     }
 }
 
 /// Waits for more.
-async fn watch(world: &World, client: &SimClient, partition: TopicPartition, seen: Offset) {
+async fn watch(world: &Rc<World>, client: &SimClient, partition: TopicPartition, seen: Offset) {
     let deadline = Nanos(client.env().now().0 + world.dice.magnitude(20_000_000));
     let items = vec![(partition, seen)];
     let watch = Watch { items, isolation: Isolation::Uncommitted, deadline };
-    match ask(client, partition, Call::Watch(watch)).await {
+    match ask(world, client, partition, Call::Watch(watch)).await {
         Answer::Watched => {}
         other => world.wrong(format!("a watch was answered with {other:?}")),
     }
@@ -51,7 +54,7 @@ async fn watch(world: &World, client: &SimClient, partition: TopicPartition, see
 
 /// Reads a few times from an offset on.
 async fn follow(
-    world: &World,
+    world: &Rc<World>,
     client: &SimClient,
     place: Place,
     mut offset: Offset,
@@ -69,7 +72,7 @@ async fn follow(
 }
 
 /// Reads what was just acknowledged.
-pub async fn own(world: &World, client: &SimClient, place: Place, offset: Offset) {
+pub async fn own(world: &Rc<World>, client: &SimClient, place: Place, offset: Offset) {
     if let Some(next) = once(world, client, place, offset, 1).await
         && next <= offset
         && world.is_live(place)
@@ -80,7 +83,7 @@ pub async fn own(world: &World, client: &SimClient, place: Place, offset: Offset
 
 /// One read; gives the offset behind what was found. None if there is no telling.
 async fn once(
-    world: &World,
+    world: &Rc<World>,
     client: &SimClient,
     place: Place,
     offset: Offset,
@@ -113,18 +116,61 @@ async fn once(
 }
 
 async fn read(
-    world: &World,
+    world: &Rc<World>,
     client: &SimClient,
     place: Place,
     offset: Offset,
     bytes_max: usize,
 ) -> Option<Result<ReadPart, ReadError>> {
     let partition = world.partition(place)?;
+    let leader_epoch = match world.dice.percent(50) {
+        true => known_epoch(client, partition).unwrap_or(-1),
+        false => -1,
+    };
+    let item = ReadItem { partition, offset, bytes_max, leader_epoch, last_fetched_epoch: -1 };
+    read_item(world, client, item).await
+}
+
+/// The leader epoch that a client learns.
+fn known_epoch(client: &SimClient, partition: TopicPartition) -> Option<LeaderEpoch> {
+    client.image().topics.partition(partition).map(|partition| partition.leader_epoch)
+}
+
+/// A reader that knows another leader epoch than the partition's, or comes with records of one, gets
+/// nothing.
+async fn of_another_epoch(world: &Rc<World>, client: &SimClient, place: Place, offset: Offset) {
+    let Some(partition) = world.partition(place) else { return };
+    let Some(epoch) = known_epoch(client, partition) else { return };
+    let other = if world.dice.percent(50) { epoch + 1 } else { epoch - 1 };
+    let (leader_epoch, last_fetched_epoch) = match world.dice.percent(50) {
+        true if other >= 0 => (other, -1),
+        _ => (epoch, epoch + 1),
+    };
+    let item = ReadItem { partition, offset, bytes_max: 1, leader_epoch, last_fetched_epoch };
+    match read_item(world, client, item.clone()).await {
+        Some(Ok(part)) if leader_epoch != epoch || part.diverging.is_none() => {
+            world.wrong(format!("{place:?} in epoch {epoch}: {item:?} was answered with {part:?}"));
+        }
+        Some(Ok(part)) if part.bytes > 0 => {
+            world.wrong(format!("{place:?}: records came with {:?}", part.diverging));
+        }
+        Some(Err(ReadError::FencedEpoch)) if leader_epoch >= epoch || leader_epoch < 0 => {
+            world.wrong(format!("{place:?} in epoch {epoch}: {item:?} was fenced"));
+        }
+        _ => {}
+    }
+}
+
+async fn read_item(
+    world: &Rc<World>,
+    client: &SimClient,
+    item: ReadItem,
+) -> Option<Result<ReadPart, ReadError>> {
+    let (partition, bytes_max) = (item.partition, item.bytes_max);
     let isolation =
         if world.dice.percent(50) { Isolation::Committed } else { Isolation::Uncommitted };
-    let item = ReadItem { partition, offset, bytes_max, leader_epoch: -1, last_fetched_epoch: -1 };
     let call = Call::Read(Read { items: vec![item], bytes_max, isolation });
-    match ask(client, partition, call).await {
+    match ask(world, client, partition, call).await {
         Answer::Read(mut parts) if parts.len() == 1 => parts.pop(),
         other => {
             world.wrong(format!("a read was answered with {other:?}"));
@@ -134,7 +180,7 @@ async fn read(
 }
 
 /// Compares what was read with what is known. Gives the offset behind it.
-fn take_up(world: &World, place: Place, offset: Offset, part: &ReadPart) -> Option<Offset> {
+fn take_up(world: &Rc<World>, place: Place, offset: Offset, part: &ReadPart) -> Option<Offset> {
     let bytes = joined(&part.records);
     let (found, rest) = match take_apart(&bytes) {
         Ok(taken) => taken,
@@ -163,7 +209,7 @@ fn take_up(world: &World, place: Place, offset: Offset, part: &ReadPart) -> Opti
     Some(at)
 }
 
-fn see(world: &World, place: Place, found: &Found<'_>) {
+fn see(world: &Rc<World>, place: Place, found: &Found<'_>) {
     let result = world.ledger.borrow_mut().seen(place, found);
     world.check(result);
 }
@@ -173,13 +219,13 @@ fn joined(records: &[Bytes]) -> Vec<u8> {
 }
 
 /// Asks for both ends of a partition.
-async fn ends(world: &World, client: &SimClient, place: Place) {
+async fn ends(world: &Rc<World>, client: &SimClient, place: Place) {
     let Some(partition) = world.partition(place) else { return };
     let before = world.ledger.borrow().end(place);
     let isolation = Isolation::Uncommitted;
     let query = |wish| OffsetQuery { partition, wish, leader_epoch: -1, isolation };
     let queries = vec![query(OffsetWish::Earliest), query(OffsetWish::Latest)];
-    match ask(client, partition, Call::Offsets(queries)).await {
+    match ask(world, client, partition, Call::Offsets(queries)).await {
         Answer::Offsets(found) => match found.as_slice() {
             [Ok(first), Ok(last)] => {
                 let asked = world.ledger.borrow().start_asked(place);
@@ -202,7 +248,7 @@ async fn ends(world: &World, client: &SimClient, place: Place) {
 
 /// Reads a whole partition, after a start, before anything is appended, and compares it with the
 /// ledger.
-pub async fn scan(world: &World, client: &SimClient, place: Place) {
+pub async fn scan(world: &Rc<World>, client: &SimClient, place: Place) {
     let mut offset = 0;
     let mut start = None;
     let mut bases = Vec::new();
@@ -249,9 +295,9 @@ pub async fn scan(world: &World, client: &SimClient, place: Place) {
 }
 
 /// After a start the log ends where readers see its end.
-async fn size(world: &World, client: &SimClient, place: Place, end: Offset) {
+async fn size(world: &Rc<World>, client: &SimClient, place: Place, end: Offset) {
     let Some(partition) = world.partition(place) else { return };
-    match ask(client, partition, Call::Sizes(vec![partition])).await {
+    match ask(world, client, partition, Call::Sizes(vec![partition])).await {
         Answer::Sizes(sizes) => {
             let log_end = sizes.first().copied().flatten().map(|size| size.log_end_offset);
             if log_end != Some(end) {

@@ -15,7 +15,7 @@ pub const IN_FLIGHT_MAX: usize = 5;
 pub type ProducerIndex = usize;
 
 /// What a producer sends to one partition.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Stream {
     /// Sequence of the next new record.
     pub next_sequence: i32,
@@ -30,7 +30,7 @@ pub struct Stream {
 }
 
 /// An idempotent producer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Producer {
     /// Its id.
     pub id: ProducerId,
@@ -40,7 +40,7 @@ pub struct Producer {
 }
 
 /// All idempotent producers.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Streams {
     /// The producers.
     pub producers: Vec<Producer>,

@@ -1,24 +1,28 @@
 //! Fixed seeds, in the test suite.
 
-use super::{replay, run};
+use super::{Course, run};
 
 const CYCLES: u64 = 6;
 
+fn course(seed: u64, cycles: u64) -> Course {
+    Course::new(seed, cycles, 0)
+}
+
 /// Runs a seed twice: it must find nothing, and the same must happen both times.
-fn check(seed: u64, cycles: u64) {
-    let outcome = run(seed, cycles, false);
+fn check(course: Course) {
+    let outcome = run(course);
+    let replay = course.replay(&outcome);
     if let Some(failure) = outcome.failure {
-        panic!("seed {seed}: {failure}\nreplay: {}", replay(seed, cycles));
+        panic!("seed {}: {failure}\nreplay: {replay}", course.seed);
     }
-    let again = run(seed, cycles, false);
-    let command = replay(seed, cycles);
-    assert_eq!(outcome.trace_hash, again.trace_hash, "two runs differ: {command}");
+    let again = run(course);
+    assert_eq!(outcome.trace_hash, again.trace_hash, "two runs differ: {replay}");
 }
 
 #[test]
 fn nothing_acknowledged_is_lost() {
     for seed in 1..=6 {
-        check(seed, CYCLES);
+        check(course(seed, CYCLES));
     }
 }
 
@@ -34,7 +38,7 @@ fn seeds_that_found_something_find_nothing_any_more() {
             panic!("seed, lives, story: {line:?}");
         };
         assert!(words.next().is_some_and(|story| !story.is_empty()), "no story: {line:?}");
-        check(seed, cycles);
+        check(course(seed, cycles));
         checked += 1;
     }
     assert!(checked > 0);
@@ -42,5 +46,5 @@ fn seeds_that_found_something_find_nothing_any_more() {
 
 #[test]
 fn another_seed_gives_another_run() {
-    assert_ne!(run(99, 3, false).trace_hash, run(100, 3, false).trace_hash);
+    assert_ne!(run(course(99, 3)).trace_hash, run(course(100, 3)).trace_hash);
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use millrace_engine::boot::Identity;
 use millrace_engine::io::Env;
 
+use super::shrink::Part;
 use super::world::{Phase, SimClient, World, pause};
 use super::{administer, groups, produce, read};
 
@@ -32,8 +33,9 @@ pub async fn serve(world: Rc<World>, client: SimClient, identity: Identity) {
             world.ledger.borrow_mut().streams.add(id);
         }
         world.phase.set(Phase::Working);
-        let env = client.env();
-        env.spawn(administer::administer(Rc::clone(&world), client.clone()));
+        if world.limits.has(Part::Administration) {
+            client.env().spawn(administer::administer(Rc::clone(&world), client.clone()));
+        }
     }
     while world.phase.get() < Phase::Working {
         pause(&client, 100_000).await;
@@ -46,18 +48,23 @@ fn begin(world: &Rc<World>, client: &SimClient) {
     let (env, shards) = (client.env(), usize::from(client.shards()));
     let is_mine = |index: &usize| index % shards == usize::from(client.shard());
     let producers = world.ledger.borrow().streams.producers.len();
-    for producer in (0..producers).filter(is_mine) {
+    let has = |part| world.limits.has(part);
+    for producer in (0..producers).filter(is_mine).filter(|_| has(Part::Idempotence)) {
         env.spawn(produce::idempotently(Rc::clone(world), client.clone(), producer));
     }
-    for group in (0..GROUPS).filter(is_mine) {
+    for group in (0..GROUPS).filter(is_mine).filter(|_| has(Part::Groups)) {
         env.spawn(groups::commit(Rc::clone(world), client.clone(), format!("g{group}")));
     }
-    env.spawn(produce::plainly(Rc::clone(world), client.clone()));
-    env.spawn(read::wander(Rc::clone(world), client.clone()));
+    if has(Part::Appends) {
+        env.spawn(produce::plainly(Rc::clone(world), client.clone()));
+    }
+    if has(Part::Reads) {
+        env.spawn(read::wander(Rc::clone(world), client.clone()));
+    }
 }
 
 /// Compares everything with the ledger.
-async fn verify(world: &World, client: &SimClient) {
+async fn verify(world: &Rc<World>, client: &SimClient) {
     world.tell(|| "verifying".to_owned());
     administer::verify(world, &client.image());
     let places = world.ledger.borrow().places();

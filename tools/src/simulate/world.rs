@@ -1,17 +1,19 @@
 //! What all tasks of a simulation share.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use millrace_engine::client::Client;
 use millrace_engine::io::Env;
-use millrace_engine::io::sim::SimEnv;
+use millrace_engine::io::sim::{Sim, SimEnv};
 use millrace_engine::shard::call::{Answer, Call};
 use millrace_engine::types::{ShardId, TopicPartition};
 
+use super::cuts::Cutter;
 use super::dice::Dice;
 use super::ledger::{Existence, Ledger, Place};
+use super::shrink::Limits;
 
 /// How far the broker has come since its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +40,18 @@ pub enum Trouble {
 /// A client's handle.
 pub type SimClient = Client<SimEnv>;
 
+/// A question that waits for its answer; noted as answered when it is dropped.
+pub struct Asked {
+    world: Rc<World>,
+    number: u64,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.world.waiting.borrow_mut().remove(&self.number);
+    }
+}
+
 /// See the module.
 pub struct World {
     /// Chance.
@@ -50,25 +64,62 @@ pub struct World {
     pub trouble: Cell<Trouble>,
     /// Which shard's clients do what is done once.
     pub lead: Cell<ShardId>,
-    /// Shards that refused an append as the disk had failed.
-    pub offline: RefCell<BTreeSet<ShardId>>,
+    /// Questions that wait for their answers, by number.
+    waiting: RefCell<BTreeMap<u64, &'static str>>,
+    questions: Cell<u64>,
     failure: RefCell<Option<String>>,
+    /// What is left out.
+    pub limits: Limits,
+    cutter: Option<Rc<Cutter>>,
     is_told: bool,
 }
 
 impl World {
     /// A world in which nothing has happened. `is_told`: what happens is written to standard error.
-    pub fn new(seed: u64, is_told: bool) -> Rc<Self> {
+    /// `cutter` looks on.
+    pub fn new(seed: u64, is_told: bool, limits: Limits, cutter: Option<Rc<Cutter>>) -> Rc<Self> {
+        let ledger = Ledger::default();
+        Self::with(seed ^ 0x6d69_6c6c_7261_6365, is_told, (limits, cutter), ledger)
+    }
+
+    /// Another world in which the same has happened, for a twin of the machine whose power goes now.
+    pub fn twin(&self, seed: u64, is_told: bool) -> Rc<Self> {
+        let mut ledger = self.ledger.borrow().clone();
+        ledger.crashed();
+        Self::with(seed, is_told, (self.limits, None), ledger)
+    }
+
+    fn with(
+        seed: u64,
+        is_told: bool,
+        (limits, cutter): (Limits, Option<Rc<Cutter>>),
+        ledger: Ledger,
+    ) -> Rc<Self> {
         Rc::new(Self {
             dice: Dice::new(seed),
-            ledger: RefCell::default(),
+            ledger: RefCell::new(ledger),
             phase: Cell::new(Phase::Starting),
             trouble: Cell::new(Trouble::None),
             lead: Cell::new(0),
-            offline: RefCell::default(),
+            waiting: RefCell::default(),
+            questions: Cell::new(0),
             failure: RefCell::default(),
+            limits,
+            cutter,
             is_told,
         })
+    }
+
+    /// Lets up to `steps` things happen, fewer if something is wrong; says how many did.
+    pub fn steps(&self, sim: &Sim, steps: u64) -> u64 {
+        let Some(cutter) = &self.cutter else { return sim.run_steps(steps) };
+        (0..steps)
+            .take_while(|_| {
+                let is_going_on = sim.run_steps(1) > 0 && self.failure.borrow().is_none();
+                self.check(cutter.look(sim, self));
+                is_going_on
+            })
+            .count() as u64
     }
 
     /// Notes the first thing that is wrong.
@@ -114,6 +165,30 @@ impl World {
         self.ledger.borrow().topic(place.topic).existence == Existence::Live
     }
 
+    /// Notes that somebody asks.
+    pub fn asking(self: &Rc<Self>, what: &'static str) -> Asked {
+        let number = self.questions.get();
+        self.questions.set(number + 1);
+        self.waiting.borrow_mut().insert(number, what);
+        Asked { world: Rc::clone(self), number }
+    }
+
+    /// How many questions there were.
+    pub fn questions(&self) -> u64 {
+        self.questions.get()
+    }
+
+    /// The oldest question that waits for its answer, if it is one of the first `count`.
+    pub fn unanswered(&self, count: u64) -> Option<&'static str> {
+        let waiting = self.waiting.borrow();
+        waiting.first_key_value().filter(|(number, _)| **number < count).map(|(_, what)| *what)
+    }
+
+    /// Decides which shard's clients do what is done once.
+    pub fn draw_lead(&self, shards: ShardId) {
+        self.lead.set(ShardId::try_from(self.dice.below(u64::from(shards))).unwrap_or_default());
+    }
+
     /// Any partition that certainly exists.
     pub fn any_place(&self) -> Option<Place> {
         let places = self.ledger.borrow().places();
@@ -124,10 +199,7 @@ impl World {
     pub fn crashed(&self) {
         self.phase.set(Phase::Starting);
         self.trouble.set(Trouble::None);
-        self.offline.borrow_mut().clear();
-        let mut ledger = self.ledger.borrow_mut();
-        ledger.streams.crashed();
-        ledger.commits.crashed();
+        self.ledger.borrow_mut().crashed();
     }
 }
 
@@ -138,6 +210,12 @@ pub async fn pause(client: &SimClient, nanos: u64) {
 }
 
 /// Asks the shard that has a partition.
-pub async fn ask(client: &SimClient, partition: TopicPartition, call: Call) -> Answer {
+pub async fn ask(
+    world: &Rc<World>,
+    client: &SimClient,
+    partition: TopicPartition,
+    call: Call,
+) -> Answer {
+    let _asked = world.asking("a question about a partition");
     client.call(client.owner(partition), call).await
 }

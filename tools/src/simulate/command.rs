@@ -1,0 +1,223 @@
+//! `millrace-tools simulate`: what it is told, what it does, what it says.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use millrace_engine::io::sim::Fault;
+
+use super::faults::{self, Point};
+use super::long_run;
+use super::shrink::{self, Limits, Part};
+use super::{Course, Outcome, run};
+
+/// Scripts over which failing operations are spread.
+const SCRIPTS: u64 = 10;
+/// Power cuts at changes of the disk with one seed, at most.
+const CUTS_OF_SEED: u64 = 1_000;
+
+/// What the command is told.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The seed of the first run; the others follow on. 1, or the one behind those of the ledger.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Lives of the broker in one run.
+    #[arg(long, default_value_t = 20)]
+    cycles: u64,
+    /// Runs, each with a seed of its own.
+    #[arg(long, default_value_t = 1)]
+    runs: u64,
+    /// Tell on standard error what happens, and what the broker says of it.
+    #[arg(long)]
+    tell: bool,
+    /// Cut the power that many times in all, at every change of the disk, and recover; runs follow until
+    /// it is enough.
+    #[arg(long, conflicts_with = "runs")]
+    cuts: Option<u64>,
+    /// Carry out only this one of a run's power cuts.
+    #[arg(long, requires = "cuts")]
+    cut: Option<u64>,
+    /// Let about so many operations of the disk go wrong, each in a run of its own, evenly spread over
+    /// ten scripts; 0 is all of them.
+    #[arg(long, conflicts_with_all = ["runs", "cuts"])]
+    faults: Option<u64>,
+    /// Let only this operation go wrong.
+    #[arg(long, conflicts_with_all = ["runs", "cuts", "faults"])]
+    fault: Option<u64>,
+    /// It ends early instead of failing.
+    #[arg(long, requires = "fault")]
+    short: bool,
+    /// Leave these parts out.
+    #[arg(long, value_delimiter = ',')]
+    without: Vec<Part>,
+    /// Most steps that clients work for in one life.
+    #[arg(long, default_value_t = shrink::STEPS)]
+    steps: u64,
+    /// Make the first run that finds something as short as it goes, and tell it.
+    #[arg(long, conflicts_with_all = ["cuts", "faults", "fault"])]
+    shrink: bool,
+    /// Do all of it, seed after seed, for so long.
+    #[arg(long, conflicts_with_all = ["runs", "cuts", "faults", "fault", "shrink"])]
+    minutes: Option<u64>,
+    /// Add a line on that to this file.
+    #[arg(long, requires = "minutes")]
+    ledger: Option<PathBuf>,
+}
+
+impl Args {
+    fn first_seed(&self) -> u64 {
+        let behind = || self.ledger.as_deref().map(long_run::next_seed);
+        self.seed.or_else(behind).unwrap_or(1)
+    }
+
+    fn limits(&self) -> Limits {
+        let all = Limits::new(self.steps.max(1));
+        self.without.iter().fold(all, |limits, part| limits.without(*part))
+    }
+}
+
+/// What all runs together came to.
+#[derive(Debug, Default)]
+pub struct Totals {
+    /// Seeds of a long run.
+    pub seeds: u64,
+    /// Runs.
+    pub runs: u64,
+    /// Moments at which the broker was cut off.
+    pub crashes: u64,
+    /// Power cuts at changes of the disk.
+    pub cuts: u64,
+    /// Operations that went wrong.
+    pub faults: u64,
+    /// Batches that were acknowledged.
+    pub acked: u64,
+    /// Runs that found something.
+    pub failed: u64,
+    /// Of those, runs that lost something that had been acknowledged.
+    pub lost: u64,
+}
+
+impl Totals {
+    /// Adds a run.
+    pub fn add(&mut self, outcome: &Outcome) {
+        self.runs += 1;
+        self.crashes += outcome.tally.crashes;
+        self.cuts += outcome.cuts;
+        self.acked += outcome.acked;
+        self.failed += u64::from(outcome.failure.is_some());
+        self.lost += u64::from(outcome.failure.as_ref().is_some_and(|text| text.contains("LOST")));
+    }
+}
+
+/// The command.
+///
+/// # Errors
+/// If nothing can be written to `out`.
+pub fn command(args: &Args, out: &mut dyn Write) -> io::Result<ExitCode> {
+    if args.tell {
+        let log = tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(io::stderr);
+        log.init();
+    }
+    let mut totals = Totals::default();
+    let seed = args.first_seed();
+    match (args.minutes, args.faults, args.fault) {
+        (Some(minutes), ..) => {
+            long_run::run_for(minutes, seed, &mut totals, out)?;
+            if let Some(ledger) = &args.ledger {
+                long_run::note(ledger, minutes, seed, &totals)?;
+            }
+        }
+        (None, Some(wanted), _) => fail_everywhere(args, wanted, &mut totals, out)?,
+        (None, None, Some(number)) => {
+            let fault = if args.short { Fault::ShortWrite } else { Fault::Io };
+            fail(Point { seed, number, fault }, args, &mut totals, out)?;
+        }
+        (None, None, None) => live(args, &mut totals, out)?,
+    }
+    let Totals { runs, crashes, cuts, faults, acked, failed, .. } = totals;
+    writeln!(
+        out,
+        "{runs} runs, {crashes} crashes, {cuts} power cuts at changes of the disk, {faults} operations \
+         that went wrong, {acked} batches acknowledged, {failed} failed",
+    )?;
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs through lives of a broker, with power cuts or without.
+fn live(args: &Args, totals: &mut Totals, out: &mut dyn Write) -> io::Result<()> {
+    for seed in args.first_seed().. {
+        let left = args.cuts.map_or(0, |wanted| wanted.saturating_sub(totals.cuts));
+        let is_enough = args.cuts.map_or(totals.runs == args.runs, |_| left == 0);
+        if is_enough {
+            break;
+        }
+        let (limits, is_told, cut) = (args.limits(), args.tell, args.cut);
+        let cuts = left.min(CUTS_OF_SEED);
+        let course = Course { limits, is_told, cut, ..Course::new(seed, args.cycles, cuts) };
+        let outcome = run(course);
+        totals.add(&outcome);
+        writeln!(
+            out,
+            "seed {seed}: {} lives, {} crashes ({} while starting), {} clean stops, {} with a bad \
+             disk, {} power cuts, {} batches acknowledged, {} ms, trace {:016x}",
+            outcome.tally.lives,
+            outcome.tally.crashes,
+            outcome.tally.crashes_starting,
+            outcome.tally.stops,
+            outcome.tally.troubles,
+            outcome.cuts,
+            outcome.acked,
+            outcome.simulated_ns / 1_000_000,
+            outcome.trace_hash,
+        )?;
+        tell_failure(&outcome, &course.replay(&outcome), out)?;
+        if args.shrink && outcome.failure.is_some() {
+            let (course, outcome) = shrink::shrink(course, outcome, out)?;
+            tell_failure(&outcome, &course.replay(&outcome), out)?;
+            // What happens is told on standard error.
+            run(Course { is_told: true, ..course });
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Lets operations of several scripts go wrong.
+fn fail_everywhere(
+    args: &Args,
+    wanted: u64,
+    totals: &mut Totals,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let first = args.first_seed();
+    for seed in first..first.saturating_add(SCRIPTS) {
+        let points = faults::points(seed);
+        let each = if wanted == 0 { u64::MAX } else { wanted.div_ceil(SCRIPTS) };
+        let every = (points.len() as u64 / each).max(1);
+        let every = usize::try_from(every).unwrap_or(usize::MAX);
+        writeln!(out, "seed {seed}: {} ways to go wrong, every {every}.", points.len())?;
+        for point in points.into_iter().step_by(every) {
+            fail(point, args, totals, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn fail(point: Point, args: &Args, totals: &mut Totals, out: &mut dyn Write) -> io::Result<()> {
+    let outcome = faults::play(point, args.tell);
+    totals.add(&outcome);
+    totals.faults += 1;
+    tell_failure(&outcome, &faults::replay(point), out)
+}
+
+/// Says what was found, and how to see it again.
+///
+/// # Errors
+/// If nothing can be written to `out`.
+pub fn tell_failure(outcome: &Outcome, replay: &str, out: &mut dyn Write) -> io::Result<()> {
+    let Some(failure) = &outcome.failure else { return Ok(()) };
+    let commit = long_run::commit();
+    let built = if cfg!(feature = "small") { ", built with --features small" } else { "" };
+    writeln!(out, "FAILED: {failure}\nreplay: millrace-tools simulate {replay}  # {commit}{built}")
+}

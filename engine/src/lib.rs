@@ -2,6 +2,9 @@
 //! as state machines, and the shards that drive them. It knows record batches and no other Kafka
 //! bytes of the wire.
 
+#[macro_use]
+pub mod plants;
+
 pub mod boot;
 pub mod client;
 pub mod codec;

@@ -344,8 +344,12 @@ impl<E: Env> Jobs<E> {
                     let reason = format!("the file ends before position {}", segment.end);
                     damage("read", &segment.path, reason)
                 })?;
-                // A copy: the stub stays, the buffer need not.
-                Bytes::copy_from_slice(stub)
+                if plant!(DropLastPartialBlock) {
+                    Bytes::from(vec![0; stub.len()])
+                } else {
+                    // A copy: the stub stays, the buffer need not.
+                    Bytes::copy_from_slice(stub)
+                }
             }
             _ => Bytes::new(),
         };
@@ -374,7 +378,9 @@ impl<E: Env> Jobs<E> {
     fn producers(&self, entries: &[ProducerEntry]) -> Producers {
         let mut producers = Producers::default();
         let now: TimestampMs = self.env().wall_ms();
-        producers.load(entries, now, self.settings().producer_expiration_ms);
+        if !plant!(ForgetProducerState) {
+            producers.load(entries, now, self.settings().producer_expiration_ms);
+        }
         producers
     }
 }
@@ -387,7 +393,8 @@ pub fn by_segment(segments: &BTreeSet<Offset>, redo: Vec<Redo>) -> RedoBySegment
     let mut by_segment = RedoBySegment::new();
     for item in redo {
         is_begun |= item.position == 0;
-        if is_begun && first.is_none_or(|first| item.segment >= first) {
+        let is_there = first.is_none_or(|first| item.segment >= first);
+        if is_begun && (is_there || plant!(ReplayOldJournalEntries)) {
             by_segment.entry(item.segment).or_default().push(item);
         }
     }

@@ -247,7 +247,7 @@ fn check(bytes: &[u8], batch_bytes_max: usize) -> Result<BatchHeader, Refused> {
         return Err(Refused::Stop(Stop::BadHeader));
     };
     let header = BatchHeader::parse(head).map_err(|_| Refused::Stop(Stop::BadHeader))?;
-    if batch::checksum(head, records) != header.crc {
+    if batch::checksum(head, records) != header.crc && !plant!(SkipCrc) {
         return Err(Refused::Stop(Stop::BadCrc));
     }
     if !is_sound(&header) {

@@ -140,7 +140,10 @@ impl<W> Partition<W> {
         body: &[u8],
     ) -> Offset {
         let bytes = (HEADER_BYTES + body.len()) as u64;
-        let base_offset = self.offsets.end();
+        let mut base_offset = self.offsets.end();
+        if plant!(ReuseOffset) && base_offset % 64 == 63 {
+            base_offset -= 1;
+        }
         self.roll_if_due(header, bytes);
         header.base_offset = base_offset;
         header.partition_leader_epoch = self.leader_epoch;

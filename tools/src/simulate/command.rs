@@ -63,6 +63,14 @@ pub struct Args {
     /// Add a line on that to this file.
     #[arg(long, requires = "minutes")]
     ledger: Option<PathBuf>,
+    /// Plant this fault in the broker.
+    #[cfg(feature = "plants")]
+    #[arg(long)]
+    plant: Option<super::plants::Planted>,
+    /// Plant every fault, one after the other, and say what finds it. Exits with 1 if nothing does.
+    #[cfg(feature = "plants")]
+    #[arg(long)]
+    plants: bool,
 }
 
 impl Args {
@@ -118,6 +126,14 @@ pub fn command(args: &Args, out: &mut dyn Write) -> io::Result<ExitCode> {
     if args.tell {
         let log = tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(io::stderr);
         log.init();
+    }
+    #[cfg(feature = "plants")]
+    {
+        if args.plants {
+            let missed = super::plants::all(out)?;
+            return Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        args.plant.iter().for_each(|planted| planted.plant());
     }
     let mut totals = Totals::default();
     let seed = args.first_seed();

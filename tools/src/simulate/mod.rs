@@ -6,6 +6,7 @@
 //! * [`ledger`] ([`streams`], [`commits`]): what they were promised; [`verify`], [`files`]: whether it is
 //!   there.
 //! * [`cuts`]: the power goes at every change of the disk; [`faults`]: every operation fails.
+//! * `plants`: faults that are planted to see whether all this finds them.
 //! * [`shrink`]: a failing run becomes short; [`long_run`]: long ones, and the ledger of them.
 //! * [`command`]: the command line.
 //!
@@ -25,6 +26,8 @@ mod groups;
 mod ledger;
 mod long_run;
 mod machine;
+#[cfg(feature = "plants")]
+mod plants;
 mod produce;
 mod read;
 mod shrink;

@@ -1,0 +1,66 @@
+//! Faults that are planted, one at a time, to see whether the suite finds them: `if plant!(SkipCrc) { … }`
+//! is where one is. Without the feature `plants` none can be chosen, and `plant!` is the word `false`.
+
+#[cfg(feature = "plants")]
+use std::cell::Cell;
+
+/// Whether this fault is planted.
+#[cfg(feature = "plants")]
+macro_rules! plant {
+    ($name:ident) => {
+        $crate::plants::is_planted($crate::plants::Plant::$name)
+    };
+}
+
+/// Whether this fault is planted: never.
+#[cfg(not(feature = "plants"))]
+macro_rules! plant {
+    ($name:ident) => {
+        false
+    };
+}
+
+/// A fault.
+#[cfg(feature = "plants")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plant {
+    /// A commit is acknowledged when it has been written.
+    AckBeforeFlush,
+    /// A batch in a file is taken for valid whatever its checksum.
+    SkipCrc,
+    /// Now and then a batch gets the offset of the record before it.
+    ReuseOffset,
+    /// A start does not read what producer snapshots say.
+    ForgetProducerState,
+    /// A new segment's directory is not flushed.
+    NoDirectoryFlush,
+    /// A journal file is read beyond its current life, and what it holds of segments that are gone is
+    /// laid down again.
+    ReplayOldJournalEntries,
+    /// A flush of the journal that fails counts as done.
+    IgnoreFailedFlush,
+    /// A coordinator that is loaded leaves out some of the offsets.
+    LoseCommittedOffset,
+    /// A log that goes on does so with zeros for what its last block held.
+    DropLastPartialBlock,
+    /// Readers get records whatever leader epoch they know.
+    DeliverAcrossLeaderEpochChange,
+}
+
+#[cfg(feature = "plants")]
+thread_local! {
+    static PLANTED: Cell<Option<Plant>> = const { Cell::new(None) };
+}
+
+/// Plants a fault in the shards that this thread simulates, instead of the one before.
+#[cfg(feature = "plants")]
+pub fn plant(plant: Option<Plant>) {
+    PLANTED.set(plant);
+}
+
+/// Whether this is the one that is planted.
+#[cfg(feature = "plants")]
+#[must_use]
+pub fn is_planted(plant: Plant) -> bool {
+    PLANTED.get() == Some(plant)
+}

@@ -35,7 +35,7 @@ pub struct Args {
     /// it is enough.
     #[arg(long, conflicts_with = "runs")]
     cuts: Option<u64>,
-    /// Carry out only this one of a run's power cuts.
+    /// Carry out only this one of the first run's power cuts; none if there are not so many.
     #[arg(long, requires = "cuts")]
     cut: Option<u64>,
     /// Let about so many operations of the disk go wrong, each in a run of its own, evenly spread over
@@ -165,7 +165,8 @@ fn live(args: &Args, totals: &mut Totals, out: &mut dyn Write) -> io::Result<()>
     for seed in args.first_seed().. {
         let left = args.cuts.map_or(0, |wanted| wanted.saturating_sub(totals.cuts));
         let is_enough = args.cuts.map_or(totals.runs == args.runs, |_| left == 0);
-        if is_enough {
+        let is_replayed = args.cut.is_some() && totals.runs > 0;
+        if is_enough || is_replayed {
             break;
         }
         let (limits, is_told, cut) = (args.limits(), args.tell, args.cut);
@@ -189,7 +190,7 @@ fn live(args: &Args, totals: &mut Totals, out: &mut dyn Write) -> io::Result<()>
         )?;
         tell_failure(&outcome, &course.replay(&outcome), out)?;
         if args.shrink && outcome.failure.is_some() {
-            let (course, outcome) = shrink::shrink(course, outcome, out)?;
+            let (course, outcome) = shrink::shrink(course, outcome, &run, out)?;
             tell_failure(&outcome, &course.replay(&outcome), out)?;
             // What happens is told on standard error.
             run(Course { is_told: true, ..course });
@@ -233,7 +234,26 @@ fn fail(point: Point, args: &Args, totals: &mut Totals, out: &mut dyn Write) -> 
 /// If nothing can be written to `out`.
 pub fn tell_failure(outcome: &Outcome, replay: &str, out: &mut dyn Write) -> io::Result<()> {
     let Some(failure) = &outcome.failure else { return Ok(()) };
-    let commit = long_run::commit();
-    let built = if cfg!(feature = "small") { ", built with --features small" } else { "" };
-    writeln!(out, "FAILED: {failure}\nreplay: millrace-tools simulate {replay}  # {commit}{built}")
+    let (commit, planted) = (long_run::commit(), planted());
+    let features = match (cfg!(feature = "small"), cfg!(feature = "plants")) {
+        (false, false) => "",
+        (true, false) => ", built with --features small",
+        (false, true) => ", built with --features plants",
+        (true, true) => ", built with --features small,plants",
+    };
+    writeln!(
+        out,
+        "FAILED: {failure}\nreplay: millrace-tools simulate {replay}{planted}  # trace {:016x}, \
+         {commit}{features}",
+        outcome.trace_hash
+    )
+}
+
+/// The argument that plants what is planted; empty if nothing is.
+fn planted() -> String {
+    #[cfg(feature = "plants")]
+    let planted = super::plants::argument();
+    #[cfg(not(feature = "plants"))]
+    let planted = String::new();
+    planted
 }

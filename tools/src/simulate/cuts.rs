@@ -22,6 +22,8 @@ pub struct Cutter {
     wanted: u64,
     /// Power cuts so far.
     done: Cell<u64>,
+    /// The one after which something was wrong.
+    failed: Cell<Option<u64>>,
     /// The only one that is carried out, and told.
     only: Option<u64>,
     /// Whether it has begun.
@@ -33,8 +35,8 @@ pub struct Cutter {
 impl Cutter {
     /// Cuts up to `wanted` times, or with `only` this one time.
     pub fn new(seed: u64, wanted: u64, only: Option<u64>) -> Rc<Self> {
-        let (done, version) = (Cell::new(0), Cell::new(0));
-        Rc::new(Self { seed, wanted, done, only, is_armed: Cell::new(false), version })
+        let (done, failed, version) = (Cell::new(0), Cell::new(None), Cell::new(0));
+        Rc::new(Self { seed, wanted, done, failed, only, is_armed: Cell::new(false), version })
     }
 
     /// Begins.
@@ -45,6 +47,11 @@ impl Cutter {
     /// Power cuts so far.
     pub fn done(&self) -> u64 {
         self.done.get()
+    }
+
+    /// The power cut after which something was wrong, if any.
+    pub fn failed(&self) -> Option<u64> {
+        self.failed.get()
     }
 
     /// Whether there were as many as wanted.
@@ -82,7 +89,10 @@ impl Cutter {
         twin.power_cut();
         cycle::recover(&twin, &of_twin);
         match of_twin.failure() {
-            Some(failure) => Err(format!("after power cut {number}: {failure}")),
+            Some(failure) => {
+                self.failed.set(Some(number));
+                Err(format!("after power cut {number}: {failure}"))
+            }
             None => Ok(()),
         }
     }

@@ -74,6 +74,8 @@ struct Outcome {
     tally: Tally,
     /// Power cuts at changes of the disk.
     cuts: u64,
+    /// The one of them after which something was wrong.
+    failed_cut: Option<u64>,
     /// Batches acknowledged.
     acked: u64,
     /// Simulated time. Nanoseconds.
@@ -101,7 +103,8 @@ fn run(course: Course) -> Outcome {
             }
         }
     });
-    Outcome { cuts: cutter.map_or(0, |cutter| cutter.done()), ..outcome }
+    let (cuts, failed_cut) = cutter.map_or((0, None), |it| (it.done(), it.failed()));
+    Outcome { cuts, failed_cut, ..outcome }
 }
 
 /// Does something in a world, and says what became of it: a panic is a failure too.
@@ -119,6 +122,7 @@ fn watched(sim: &Sim, world: &World, what: impl FnOnce(&mut Tally)) -> Outcome {
         trace_hash: sim.trace_hash(),
         tally,
         cuts: 0,
+        failed_cut: None,
         acked: world.ledger.borrow().acked,
         simulated_ns: sim.now().0 - start.0,
         failure,
@@ -130,13 +134,18 @@ impl Course {
         Self { seed, cycles, cuts, cut: None, limits: Limits::default(), is_told: false }
     }
 
-    /// The arguments that replay a run: the whole of it, or the last of its power cuts.
-    fn replay(&self, outcome: &Outcome) -> String {
-        let Self { seed, cycles, .. } = self;
-        let cut = match outcome.cuts.checked_sub(1) {
-            Some(last) => format!(" --cuts {} --cut {last}", outcome.cuts),
-            None => String::new(),
-        };
-        format!("--seed {seed} --cycles {cycles}{cut}{} --tell", self.limits.arguments())
+    /// The run in which what this one found is found again: with the one power cut that found it, or
+    /// with none if it was found without.
+    fn again(self, outcome: &Outcome) -> Self {
+        let cut = outcome.failed_cut.unwrap_or(self.cuts);
+        let cuts = outcome.failed_cut.map_or(self.cuts, |number| number + 1);
+        Self { cuts, cut: (self.cuts > 0).then_some(cut), ..self }
+    }
+
+    /// The arguments that do it.
+    fn replay(self, outcome: &Outcome) -> String {
+        let Self { seed, cycles, cuts, cut, limits, .. } = self.again(outcome);
+        let cut = cut.map(|cut| format!(" --cuts {cuts} --cut {cut}")).unwrap_or_default();
+        format!("--seed {seed} --cycles {cycles}{cut}{} --tell", limits.arguments())
     }
 }

@@ -4,9 +4,11 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use millrace_engine::plants::{Plant, plant};
+use millrace_engine::plants::{Plant, is_planted, plant};
 
-use super::{Course, clock, faults, run};
+use super::command::tell_failure;
+use super::shrink::Limits;
+use super::{Course, Outcome, clock, faults, run};
 
 /// What looks for a planted fault.
 #[derive(Debug, Clone, Copy)]
@@ -20,13 +22,15 @@ enum Catcher {
 }
 
 /// Runs of each catcher, at most.
-const RUNS_MAX: u64 = 40;
+const RUNS_MAX: u64 = 120;
 /// How long one fault is looked for, about.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// Lives of the broker in one run, without power cuts at changes of the disk and with them.
 const CYCLES: u64 = 20;
-const CYCLES_OF_CUTS: u64 = 6;
+const CYCLES_OF_CUTS: u64 = 2;
 const CUTS: u64 = 1_000;
+/// Most steps that clients work for in one life with power cuts at changes of the disk.
+const STEPS_OF_CUTS: u64 = 200;
 /// Every so many operations go wrong.
 const FAULTS_EVERY: usize = 7;
 
@@ -48,7 +52,15 @@ pub enum Planted {
 impl Planted {
     /// Plants it from now on, instead of any other.
     pub fn plant(self) {
-        plant(Some(match self {
+        plant(Some(self.fault()));
+    }
+
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    fn fault(self) -> Plant {
+        match self {
             Self::AckBeforeFlush => Plant::AckBeforeFlush,
             Self::SkipCrc => Plant::SkipCrc,
             Self::ReuseOffset => Plant::ReuseOffset,
@@ -59,7 +71,7 @@ impl Planted {
             Self::LoseCommittedOffset => Plant::LoseCommittedOffset,
             Self::DropLastPartialBlock => Plant::DropLastPartialBlock,
             Self::DeliverAcrossLeaderEpochChange => Plant::DeliverAcrossLeaderEpochChange,
-        }));
+        }
     }
 
     /// What finds it, or may.
@@ -79,51 +91,77 @@ impl Planted {
     }
 }
 
-/// Plants every fault, looks for it, and says what found it. Gives how many nothing found.
+/// How a planted fault was found.
+struct Found {
+    by: &'static str,
+    outcome: Outcome,
+    /// The arguments that find it again.
+    replay: String,
+    /// What they come to.
+    again: Outcome,
+}
+
+/// The argument that plants what is planted; empty if nothing is.
+pub fn argument() -> String {
+    let planted = Planted::value_variants().iter().find(|planted| is_planted(planted.fault()));
+    planted.map(|planted| format!(" --plant {}", planted.name())).unwrap_or_default()
+}
+
+/// Plants every fault, looks for it, says what found it, and how to see that again. Gives how many
+/// nothing found, or only once.
 ///
 /// # Errors
 /// If nothing can be written to `out`.
 pub fn all(out: &mut dyn Write) -> io::Result<u64> {
-    let mut missed = 0;
-    writeln!(out, "| planted | found by | in run | seconds | what was seen |\n|--|--|--|--|--|")?;
+    let (mut missed, mut table) = (0, String::new());
     for planted in Planted::value_variants() {
-        let name = planted.to_possible_value().map(|value| value.get_name().to_owned());
-        let name = name.unwrap_or_default();
         planted.plant();
         let began = clock::now();
         let until = began + PATIENCE;
         let found = planted.catchers().iter().find_map(|catcher| catch(*catcher, until));
         let seconds = began.elapsed().as_secs_f64();
-        plant(None);
-        missed += u64::from(found.is_none());
-        match found {
-            Some((by, run, what)) => {
-                writeln!(out, "| {name} | {by} | {run} | {seconds:.1} | {what} |")?;
+        writeln!(out, "{}:", planted.name())?;
+        let by = match &found {
+            Some(found) => {
+                tell_failure(&found.outcome, &found.replay, out)?;
+                let (once, again) = (&found.outcome, &found.again);
+                let is_same = once.trace_hash == again.trace_hash && once.failure == again.failure;
+                if is_same { found.by } else { "NOTHING when it was replayed" }
             }
-            None => writeln!(out, "| {name} | NOTHING | | {seconds:.1} | |")?,
-        }
+            None => "NOTHING",
+        };
+        plant(None);
+        missed += u64::from(by.starts_with("NOTHING"));
+        table += &format!("| {} | {by} | {seconds:.1} |\n", planted.name());
     }
-    plant(None);
+    write!(out, "\n| planted | found by | seconds |\n|---|---|---|\n{table}")?;
     Ok(missed)
 }
 
-/// Looks for what is planted. Says how it was found, in which run, and what was seen.
-fn catch(catcher: Catcher, until: Instant) -> Option<(&'static str, u64, String)> {
+/// Looks for what is planted.
+fn catch(catcher: Catcher, until: Instant) -> Option<Found> {
     let mut seeds = (1..=RUNS_MAX).take_while(|_| clock::now() < until);
-    seeds.find_map(|seed| {
-        let (by, failure) = match catcher {
-            Catcher::Lives => ("lives", run(course(seed, 0)).failure),
-            Catcher::Cuts => ("power cuts", run(course(seed, CUTS)).failure),
-            Catcher::Faults => {
-                let points = faults::points(seed).into_iter().step_by(FAULTS_EVERY);
-                let failure = points.map(|point| faults::play(point, false).failure);
-                ("failing operations", failure.flatten().next())
-            }
-        };
-        failure.map(|what| (by, seed, what))
+    seeds.find_map(|seed| match catcher {
+        Catcher::Lives => catch_in("lives", Course::new(seed, CYCLES, 0)),
+        Catcher::Cuts => {
+            let limits = Limits::new(STEPS_OF_CUTS);
+            catch_in("power cuts", Course { limits, ..Course::new(seed, CYCLES_OF_CUTS, CUTS) })
+        }
+        Catcher::Faults => {
+            let mut points = faults::points(seed).into_iter().step_by(FAULTS_EVERY);
+            points.find_map(|point| {
+                let outcome = faults::play(point, false);
+                outcome.failure.as_ref()?;
+                let (replay, again) = (faults::replay(point), faults::play(point, false));
+                Some(Found { by: "failing operations", outcome, replay, again })
+            })
+        }
     })
 }
 
-fn course(seed: u64, cuts: u64) -> Course {
-    Course::new(seed, if cuts > 0 { CYCLES_OF_CUTS } else { CYCLES }, cuts)
+fn catch_in(by: &'static str, course: Course) -> Option<Found> {
+    let outcome = run(course);
+    outcome.failure.as_ref()?;
+    let (replay, again) = (course.replay(&outcome), run(course.again(&outcome)));
+    Some(Found { by, outcome, replay, again })
 }

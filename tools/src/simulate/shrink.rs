@@ -5,10 +5,12 @@ use std::io::{self, Write};
 
 use clap::ValueEnum;
 
-use super::{Course, Outcome, run};
+use super::{Course, Outcome};
 
 /// Other seeds that are tried each time something is left out, as that changes all chance.
 const SEEDS: u64 = 30;
+/// Two failures are of one kind if so many words are the same.
+const KIND_WORDS: usize = 6;
 /// Most steps that clients work for in one life.
 pub const STEPS: u64 = 16_000;
 
@@ -74,22 +76,37 @@ impl Limits {
     }
 }
 
-/// Makes a run that found something as short as it goes, tells each step, and gives the last one.
+/// Makes a run that found something as short as it goes, tells each step, and gives the last one. What
+/// the runs find stays of one kind. `run` carries them out.
 ///
 /// # Errors
 /// If nothing can be written to `out`.
 pub fn shrink(
     course: Course,
     outcome: Outcome,
+    run: &dyn Fn(Course) -> Outcome,
     out: &mut dyn Write,
 ) -> io::Result<(Course, Outcome)> {
+    let wanted = outcome.failure.as_deref().map(kind).unwrap_or_default();
+    let fails = |course: Course| {
+        let outcome = run(course);
+        let is_it = outcome.failure.as_deref().is_some_and(|text| kind(text) == wanted);
+        is_it.then(|| (cut_off(course, &outcome), outcome))
+    };
     let mut best = (cut_off(course, &outcome), outcome);
     loop {
-        let Some(shorter) = shorter(best.0).find_map(fails) else { return Ok(best) };
-        best = shorter;
+        let Some(next) = shorter(best.0).find_map(fails) else { return Ok(best) };
+        best = next;
         let what = best.1.failure.as_deref().unwrap_or_default();
         writeln!(out, "shorter: {}: {what}", best.0.replay(&best.1))?;
     }
+}
+
+/// What is wrong, without names and numbers.
+fn kind(failure: &str) -> Vec<String> {
+    let words = failure.split(|char: char| char.is_whitespace() || ":,;()".contains(char));
+    let is_plain = |word: &&str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+    words.filter(is_plain).take(KIND_WORDS).map(ToOwned::to_owned).collect()
 }
 
 /// Nothing that came behind the failure.
@@ -111,11 +128,6 @@ fn shorter(course: Course) -> impl Iterator<Item = Course> {
     })
 }
 
-fn fails(course: Course) -> Option<(Course, Outcome)> {
-    let outcome = run(course);
-    outcome.failure.is_some().then(|| (cut_off(course, &outcome), outcome))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,5 +139,39 @@ mod tests {
         let limits = Limits { steps: 500, ..limits.without(Part::Groups).without(Part::Shards) };
         assert_eq!(limits.arguments(), " --without groups,shards --steps 500");
         assert!(!limits.has(Part::Groups) && limits.has(Part::Reads));
+    }
+
+    #[test]
+    fn a_failure_becomes_short_and_stays_the_same() {
+        let run = |course: Course| {
+            let Course { seed, cycles, limits, .. } = course;
+            let failure = if seed % 3 != 1 {
+                None
+            } else if limits.has(Part::Groups) && cycles >= 2 && limits.steps >= 100 {
+                Some(format!("batch {seed} of t1-{seed} is LOST"))
+            } else {
+                Some("the broker does not stop".to_owned())
+            };
+            let tally = super::super::Tally { lives: cycles, ..Default::default() };
+            let (trace_hash, simulated_ns) = (seed, 0);
+            Outcome {
+                trace_hash,
+                tally,
+                cuts: 0,
+                failed_cut: None,
+                acked: 0,
+                simulated_ns,
+                failure,
+            }
+        };
+        let course = Course::new(1, 20, 0);
+        let mut told = Vec::new();
+        let (course, outcome) = shrink(course, run(course), &run, &mut told).unwrap();
+        assert!(outcome.failure.is_some_and(|text| text.ends_with("is LOST")));
+        assert_eq!((course.cycles, course.limits.steps), (2, STEPS >> 7));
+        let kept: Vec<_> =
+            Part::value_variants().iter().filter(|part| course.limits.has(**part)).collect();
+        assert_eq!(kept, [&Part::Groups]);
+        assert!(String::from_utf8(told).unwrap().lines().count() > 20);
     }
 }

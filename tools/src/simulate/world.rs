@@ -83,10 +83,11 @@ impl World {
     }
 
     /// Another world in which the same has happened, for a twin of the machine whose power goes now.
+    /// It tells what happens only if this one does.
     pub fn twin(&self, seed: u64, is_told: bool) -> Rc<Self> {
         let mut ledger = self.ledger.borrow().clone();
         ledger.crashed();
-        Self::with(seed, is_told, (self.limits, None), ledger)
+        Self::with(seed, is_told && self.is_told, (self.limits, None), ledger)
     }
 
     fn with(
@@ -116,7 +117,9 @@ impl World {
         (0..steps)
             .take_while(|_| {
                 let is_going_on = sim.run_steps(1) > 0 && self.failure.borrow().is_none();
-                self.check(cutter.look(sim, self));
+                if is_going_on {
+                    self.check(cutter.look(sim, self));
+                }
                 is_going_on
             })
             .count() as u64

@@ -20,6 +20,10 @@ macro_rules! plant {
     };
 }
 
+/// What is built without the feature has none.
+#[cfg(not(feature = "plants"))]
+const _: () = assert!(!plant!(AckBeforeFlush));
+
 /// A fault.
 #[cfg(feature = "plants")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 """Everything that proves millrace, step by step: format, lints, tests, release build, real clients.
 
     tools/test                     all of it
-    tools/test --only unit         one step: fmt, clippy, unit, build or interop
+    tools/test --only unit         one step: fmt, clippy, unit, simulate, build or interop
     tools/test --only 'kcat|rdk'   the real-client checks whose name matches
     tools/test --quick             without the long checks of the real clients
     tools/test --target kafka      the real clients against Apache Kafka, which proves the suite itself
@@ -25,10 +25,19 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 LIBRDKAFKA = ["--features", "millrace-bench/librdkafka"]
 RDKAFKA = "tools/interop/rdkafka/Cargo.toml"
+# A whole simulated broker with small bounds, in which faults can be planted.
+SIMULATED = ["--locked", "-p", "millrace-tools", "--features", "small,plants"]
+SIMULATE = ["cargo", "run", "--quiet", "--profile", "sim", *SIMULATED, "--", "simulate"]
 STEPS = {
     "fmt": [["cargo", "fmt", "--all", "--check"], ["cargo", "fmt", "--check", "--manifest-path", RDKAFKA]],
     "clippy": [["cargo", "clippy", "--workspace", "--all-targets", "--locked", *LIBRDKAFKA, "--", "-D", "warnings"]],
     "unit": [["cargo", "test", "--workspace", "--locked", "--no-fail-fast", *LIBRDKAFKA]],
+    "simulate": [
+        ["cargo", "clippy", *SIMULATED, "--all-targets", "--", "-D", "warnings"],
+        [*SIMULATE, "--cuts", "20000", "--cycles", "2", "--steps", "200"],
+        [*SIMULATE, "--faults", "500"],
+        [*SIMULATE, "--plants"],
+    ],
     "build": [["cargo", "build", "--release", "--locked", "--workspace"]],
     "interop": [[sys.executable, str(HERE / "run.py")]],
 }

@@ -101,7 +101,11 @@ pub fn read_file(file: &Bytes) -> Result<FileContent, FormatError> {
 }
 
 /// The entry at a position, if it is the one that belongs there.
-fn read_entry(file: &Bytes, at: usize, (file_sequence, entry_sequence): (u64, u64)) -> Option<Entry> {
+fn read_entry(
+    file: &Bytes,
+    at: usize,
+    (file_sequence, entry_sequence): (u64, u64),
+) -> Option<Entry> {
     let rest = file.get(at..)?;
     let (header, payload_at) = read_entry_header(rest)?;
     let is_old = header.file_sequence != file_sequence;

@@ -1,6 +1,6 @@
 //! Fixed seeds, in the test suite.
 
-use super::{Course, run};
+use super::{Course, faults, run};
 
 const CYCLES: u64 = 6;
 
@@ -23,6 +23,22 @@ fn check(course: Course) {
 fn nothing_acknowledged_is_lost() {
     for seed in 1..=6 {
         check(course(seed, CYCLES));
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_the_power_goes_at_any_change_of_the_disk() {
+    let outcome = run(Course::new(7, CYCLES, 60));
+    assert_eq!((outcome.failure, outcome.cuts), (None, 60));
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_an_operation_fails_or_ends_early() {
+    let points = faults::points(2);
+    let every = points.len() / 12;
+    assert!(every > 0);
+    for point in points.into_iter().step_by(every) {
+        assert_eq!(faults::play(point, false).failure, None, "{}", faults::replay(point));
     }
 }
 

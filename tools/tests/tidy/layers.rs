@@ -21,6 +21,7 @@ const fn layer(
 
 /// The engine, lowest first.
 pub const ENGINE: &[Layer] = &[
+    layer("plants", &[], &[]),
     layer("types", &[], &[]),
     layer("limits", &[], &[]),
     layer("memory", &["limits"], &[]),
@@ -206,6 +207,8 @@ pub const GUESTS: &[Guest] = &[
             "memory",
             "metadata",
             "partition",
+            // Faults that a simulation must find.
+            "plants",
             "record",
             "shard",
             "topic_config",

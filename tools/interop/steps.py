@@ -34,7 +34,7 @@ STEPS = {
     "unit": [["cargo", "test", "--workspace", "--locked", "--no-fail-fast", *LIBRDKAFKA]],
     "simulate": [
         ["cargo", "clippy", *SIMULATED, "--all-targets", "--", "-D", "warnings"],
-        [*SIMULATE, "--cuts", "20000", "--cycles", "2", "--steps", "200"],
+        [*SIMULATE, "--cuts", "15000", "--cycles", "2", "--steps", "200"],
         [*SIMULATE, "--faults", "500"],
         [*SIMULATE, "--plants"],
     ],

@@ -33,7 +33,7 @@ const HEAD: &str = "\
 Written by `millrace-tools simulate --minutes N --ledger docs/ledger.md`, a line for each run. In every \
 run a whole broker is crashed at any moment, loses its power at every change of its disk, and has \
 operations of its disk fail; each time everything is compared with what was acknowledged. *Found* counts \
-seeds with which anything was wrong, *lost* those of them that lost what had been acknowledged.
+runs in which anything was wrong, *lost* those of them that lost what had been acknowledged.
 ";
 
 /// Runs for so long, from a seed on.

@@ -108,7 +108,9 @@ impl FromStr for Quantile {
             "p999" | "p99.9" => Ok(Self::P999),
             "p9999" | "p99.99" => Ok(Self::P9999),
             "max" => Ok(Self::Max),
-            _ => Err(format!("`{text}` is none of p50, p90, p99, p999, p9999, max")),
+            _ => Err(format!(
+                "`{text}` is none of p50, p90, p99, p999, p9999, max (with service- or e2e- in front), errors, rate"
+            )),
         }
     }
 }
@@ -135,8 +137,12 @@ impl FromStr for Budget {
             Some(("e2e", quantile)) => (Which::EndToEnd, quantile),
             Some((which, _)) => return Err(format!("`{which}` is none of produce, service, e2e")),
         };
+        let quantile = quantile.parse()?;
+        if limit.ends_with(|last: char| last.is_ascii_digit() || last == '.') {
+            return Err(format!("`{limit}` of what? Say {limit}ms, {limit}us or {limit}s"));
+        }
         let limit_us = unit::duration(&limit)?.as_secs_f64() * 1e6;
-        Ok(Self::Latency(which, quantile.parse()?, limit_us))
+        Ok(Self::Latency(which, quantile, limit_us))
     }
 }
 
@@ -151,6 +157,16 @@ pub fn latency(which: Which, result: &RunResult) -> Option<&Summary> {
 }
 
 impl Budget {
+    /// Whether a load with these producers and consumers has the figure at all; if not, why.
+    pub fn fits(&self, producers: usize, consumers: usize) -> Result<(), String> {
+        let lacks = match self {
+            Self::Latency(Which::EndToEnd, ..) if consumers == 0 => "--consumers",
+            Self::Latency(..) | Self::Rate(_) if producers == 0 => "--producers",
+            _ => return Ok(()),
+        };
+        Err(format!("--budget {self} cannot be kept with {lacks} 0: it would not be measured"))
+    }
+
     /// Whether `result` stays inside, and the same in words. What was not measured is not inside.
     pub fn judge(&self, result: &RunResult) -> (bool, String) {
         let (ok, what) = match self {
@@ -186,7 +202,9 @@ mod tests {
         assert_eq!("e2e-p999=1s".parse(), Ok(e2e));
         assert_eq!("errors=0".parse(), Ok(Budget::Errors(0)));
         assert_eq!("rate=50k".parse(), Ok(Budget::Rate(50_000.0)));
-        for bad in ["", "p99", "p98=1ms", "other-p99=1ms", "p99=fast", "rate=max"] {
+        for bad in
+            ["", "p99", "p98=1ms", "other-p99=1ms", "p99=fast", "p99=5", "e2e-max=0.5", "rate=max"]
+        {
             assert!(bad.parse::<Budget>().is_err(), "{bad}");
         }
         for text in ["produce-p99.9=5000us", "e2e-max=1us", "errors=3", "rate=7"] {

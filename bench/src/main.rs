@@ -70,9 +70,11 @@ fn main() -> ExitCode {
 
 /// Does what a command line says.
 fn execute(args: Vec<OsString>) -> Result<ExitCode, Failure> {
+    fn told<T, E: std::fmt::Display>(outcome: Result<T, E>) -> Result<T, Failure> {
+        outcome.map_err(|error| Failure { text: error.to_string(), status: FAILED })
+    }
     fn done<E: std::fmt::Display>(outcome: Result<(), E>) -> Result<ExitCode, Failure> {
-        let failed = |error: E| Failure { text: error.to_string(), status: FAILED };
-        outcome.map(|()| ExitCode::SUCCESS).map_err(failed)
+        told(outcome).map(|()| ExitCode::SUCCESS)
     }
     let cli = Cli::parse_from(expand::workload(args).map_err(Failure::flags)?);
     match cli.command {
@@ -86,7 +88,7 @@ fn execute(args: Vec<OsString>) -> Result<ExitCode, Failure> {
             None => Ok(ExitCode::SUCCESS),
         },
         Command::Report(args) => done(args.execute()),
-        Command::Floor(args) => done(args.execute()),
+        Command::Floor(args) => told(args.execute()),
         Command::Feeder(args) => done(args.execute()),
         Command::Stub(args) => done(args.execute()),
     }

@@ -2,9 +2,11 @@
 
 mod support;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
 use support::{Scratch, Stub, output, program, result, words};
 
@@ -27,6 +29,15 @@ fn wrong_command_lines_are_refused_with_a_reason() {
         (&["run", "--bootstrap", "h:1", "--idempotent", "--acks", "1"], "--acks all"),
         (&["run", "--bootstrap", "h:1", "--producers", "0", "--consumers", "0"], "nothing to do"),
         (&["run", "--bootstrap", "h:1", "--budget", "p98=1ms"], "p98"),
+        (&["run", "--bootstrap", "h:1", "--budget", "p99=5"], "Say 5ms"),
+        (
+            &["run", "--bootstrap", "h:1", "--consumers", "0", "--budget", "e2e-p99=5ms"],
+            "--consumers 0",
+        ),
+        (
+            &["knee", "--bootstrap", "h:1", "--consumers", "0", "--budget", "e2e-p99=5ms"],
+            "--consumers 0",
+        ),
         (&["compare", "h:1"], "two targets"),
         (&["compare", "h:1", "nonsense"], "kafka:flush"),
         (&["compare", "millrace", "kafka:flsh"], "kafka:flush"),
@@ -86,7 +97,7 @@ fn a_target_that_never_answers_ends_the_run() {
     let silent = listener(std::mem::forget);
     let output = output(&["run", "--bootstrap", &silent, "--duration", "1s"]);
     assert_eq!(output.status.code(), Some(1), "{}", words(&output));
-    assert!(words(&output).contains("no answer in time"), "{}", words(&output));
+    assert!(words(&output).contains("no answer in time (10 s)"), "{}", words(&output));
 }
 
 #[test]
@@ -132,13 +143,24 @@ fn targets_that_are_no_brokers_are_told_apart() {
             stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").ok();
         }
     });
+    let greeting = listener(|mut stream| {
+        stream.write_all(b"SSH-2.0-OpenSSH_9.9\r\n").ok();
+        stream.read_to_end(&mut Vec::new()).ok();
+    });
+    let alerting = listener(|mut stream| {
+        stream.read_exact(&mut [0; 4]).ok();
+        stream.write_all(&[0x15, 3, 3, 0, 2, 2, 40]).ok();
+        stream.read_to_end(&mut Vec::new()).ok();
+    });
     let unused = {
         let port = TcpListener::bind("127.0.0.1:0").expect("a port");
         port.local_addr().expect("an address").to_string()
     };
     for (address, reason) in [
         (closing.as_str(), "closed the connection"),
-        (garbling.as_str(), "did not answer"),
+        (garbling.as_str(), "it speaks no Kafka but something that begins with `HTTP`"),
+        (greeting.as_str(), "begins with `SSH-`"),
+        (alerting.as_str(), "it speaks no Kafka but TLS"),
         (unused.as_str(), "cannot connect"),
         ("nowhere.invalid:9092", "cannot resolve"),
     ] {
@@ -176,11 +198,100 @@ fn an_interrupt_saves_what_there_is() {
 fn budgets_and_strictness_are_exit_statuses() {
     let stub = Stub::start(&["--delay", "20ms"]);
     let base = ["run", "--bootstrap", &stub.address, "--duration", "1s", "--warmup", "0s"];
-    for (budget, status) in [("p50=1s", 0), ("p50=1ms", 6), ("e2e-p50=1s", 6), ("rate=1M", 6)] {
+    for (budget, status) in [("p50=1s", 0), ("p50=1ms", 6), ("errors=0", 0), ("rate=1M", 6)] {
         let flags = ["--rate", "100", "--consumers", "0", "--budget", budget];
         let output = output(&[&base[..], &flags].concat());
         assert_eq!(output.status.code(), Some(status), "{budget}: {}", words(&output));
     }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a process is held still in real time")]
+fn a_generator_that_was_the_limit_is_an_exit_status() {
+    let stub = Stub::start(&[]);
+    let mut child = program()
+        .args(["run", "--bootstrap", &stub.address, "--rate", "1k", "--consumers", "0", "--strict"])
+        .args(["--warmup", "0s", "--duration", "3s"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    lines.next().expect("a line after the first second").expect("is text");
+    let pid = child.id().to_string();
+    for signal in ["-STOP", "-CONT"] {
+        let told = std::process::Command::new("kill").args([signal, &pid]).status();
+        assert!(told.expect("kill starts").success());
+        // What is due meanwhile goes out late, and the target has nothing to do with it.
+        thread::sleep(Duration::from_millis(800));
+    }
+    let said: Vec<_> = lines.map_while(Result::ok).collect();
+    let status = child.wait().expect("ends");
+    assert_eq!(status.code(), Some(3), "{said:#?}");
+    assert!(said.iter().any(|line| line.contains("the generator was the limit")), "{said:#?}");
+}
+
+#[test]
+fn an_interrupted_floor_says_so() {
+    let scratch = Scratch::new("floor-interrupt");
+    let mut child = program()
+        .args(["floor", "--duration", "60s", "--dir"])
+        .arg(env!("CARGO_TARGET_TMPDIR"))
+        .current_dir(&scratch.0)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let pid = child.id().to_string();
+    let caught = || std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(catches_int);
+    while !caught() {
+        assert!(child.try_wait().expect("can be asked").is_none(), "it has ended");
+        std::thread::yield_now();
+    }
+    let killed = std::process::Command::new("kill").args(["-INT", &pid]).status();
+    assert!(killed.expect("kill starts").success());
+    let output = child.wait_with_output().expect("ends");
+    assert_eq!(output.status.code(), Some(4), "{}", words(&output));
+    assert!(words(&output).contains("interrupted"), "{}", words(&output));
+}
+
+/// Whether the status of a process says that it catches SIGINT.
+fn catches_int(status: String) -> bool {
+    let line = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let signals = line.and_then(|line| u64::from_str_radix(line.trim(), 16).ok());
+    signals.is_some_and(|signals| signals & (1 << (2 - 1)) != 0)
+}
+
+#[test]
+fn a_result_takes_the_place_of_an_earlier_one() {
+    let stub = Stub::start(&[]);
+    let scratch = Scratch::new("replaced");
+    let directory = scratch.0.to_str().expect("is text");
+    let load = ["--rate", "200", "--duration", "1s", "--warmup", "0s", "--out", directory];
+    let files = || {
+        let mut names: Vec<_> = std::fs::read_dir(&scratch.0)
+            .expect("is there")
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("text"))
+            .collect();
+        names.sort();
+        names
+    };
+    let compare = ["compare", &stub.address, &stub.address, "--pairs", "2", "--settle", "0s"];
+    let run = ["run", "--bootstrap", &stub.address];
+    let of_run = ["latency.hlog", "mine.txt", "report.html", "result.json", "seconds.csv"];
+    let of_comparison = ["a", "b", "mine.txt", "pairs.csv", "report.html", "result.json"];
+    std::fs::write(scratch.0.join("mine.txt"), "mine").expect("is written");
+    for (command, left, says) in
+        [(&run[..], &of_run[..], false), (&compare, &of_comparison, true), (&run, &of_run, true)]
+    {
+        let output = output(&[command, &load].concat());
+        assert!(output.status.success(), "{}", words(&output));
+        assert_eq!(words(&output).contains("has an earlier result"), says, "{}", words(&output));
+        assert_eq!(files(), left);
+    }
+    let file = scratch.0.join("mine.txt");
+    let file = file.to_str().expect("is text");
+    let output = output(&[&run[..], &load[..6], &["--out", file]].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", words(&output));
+    assert!(words(&output).contains("it is there and not a directory"), "{}", words(&output));
 }
 
 #[test]

@@ -109,3 +109,18 @@ fn a_whole_comparison_is_not_partial_and_its_sides_are_runs() {
         assert_eq!(names(&result(&scratch.0.join(side))), names(&alone), "side {side}");
     }
 }
+
+#[test]
+fn one_cluster_under_two_addresses_is_told() {
+    let stub = Stub::start(&[]);
+    let other = stub.address.replace("127.0.0.1", "localhost");
+    let (mut child, scratch) = begin("compare-same", (&stub.address, &other), &[]);
+    let said = interrupt_at(&mut child, "pair 3 of 5");
+    let (code, complaints) = end(child);
+    assert_eq!(code, Some(4), "{said}{complaints}");
+    let told = "A and B both say that they are cluster";
+    assert_eq!(complaints.matches(told).count(), 1, "{complaints}");
+    assert!(said.contains(told), "{said}");
+    let remarks = result(&scratch.0)["remarks"].to_string();
+    assert!(remarks.contains(told), "{remarks}");
+}

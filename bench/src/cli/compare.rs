@@ -119,13 +119,35 @@ impl Runs {
 
 const INTERRUPTED: &str = "interrupted";
 
+/// Which clusters the sides say they are.
+#[derive(Default)]
+struct Clusters([Option<String>; 2]);
+
+impl Clusters {
+    /// A side has told its cluster. Two addresses may lead to one: that is said once, and at once.
+    fn note(&mut self, side: usize, result: &RunResult, remarks: &mut Vec<String>) {
+        let is_new = self.0[side].is_none();
+        self.0[side].clone_from(&result.target.cluster);
+        if is_new
+            && let [Some(a), Some(b)] = &self.0
+            && a == b
+        {
+            let text = format!(
+                "A and B both say that they are cluster {a}: if they are one, it is compared with itself and the differences are noise"
+            );
+            terminal::complain(&format!("warning: {text}"));
+            remarks.push(text);
+        }
+    }
+}
+
 impl CompareArgs {
     /// Runs all pairs, prints and saves the verdict.
     pub fn execute(&self) -> Result<ExitCode, CompareError> {
         self.load.check().map_err(SessionError::Flags)?;
         let [a, b] = wishes("compare", &self.targets, self.millrace, self.kafka)?;
         if let Some(path) = &self.out {
-            report::save::make(path)?;
+            report::save::prepare(path)?;
         }
         let mut remarks = Vec::new();
         let floor = (!self.no_floor
@@ -229,13 +251,15 @@ impl CompareArgs {
         if !self.no_hold && opened.iter().all(|side| side.broker.is_some()) {
             remarks.push("the target that was not measured was held still (SIGSTOP)".into());
         }
+        let mut clusters = Clusters::default();
         if !self.settle.is_zero() {
             let mut load = self.load.clone();
             load.settle(self.settle);
             for side in 0..2 {
                 terminal::line(&format!("settling {}", opened[side].label));
                 turn_to(opened, side, !self.no_hold)?;
-                self.measure(&opened[side], &load)?;
+                let settled = self.measure(&opened[side], &load)?;
+                clusters.note(side, &settled.result, remarks);
                 if sys::interrupted() {
                     return Ok(Runs::default().cut_short(INTERRUPTED));
                 }
@@ -259,6 +283,7 @@ impl CompareArgs {
                     }
                     other => other?,
                 };
+                clusters.note(side, &measured.result, remarks);
                 if sys::interrupted() {
                     return Ok(runs.cut_short(INTERRUPTED));
                 }

@@ -1,10 +1,12 @@
 //! Workload files: a file's settings become flags before those of the command line, which therefore count more.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::Path;
 
-use super::openmessaging;
+use clap::CommandFactory;
+
+use super::{Cli, openmessaging};
 
 const FLAG: &str = "--workload";
 
@@ -15,7 +17,7 @@ pub fn workload(args: Vec<OsString>) -> Result<Vec<OsString>, String> {
     let wrong = |why: String| format!("workload {}: {why}", path.display());
     let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
     let yaml = path.extension().is_some_and(|end| end == "yaml" || end == "yml");
-    let flags = if yaml { openmessaging::flags(&text) } else { toml_flags(&text) };
+    let flags = if yaml { openmessaging::flags(&text) } else { toml_flags(&text, &args[1]) };
     let mut whole = args;
     whole.splice(2..2, flags.map_err(wrong)?.into_iter().map(OsString::from));
     Ok(whole)
@@ -37,13 +39,36 @@ fn named(args: &[OsString]) -> Option<OsString> {
 }
 
 /// The flags of the project's own form: names as on the command line, `-` or `_` in them.
-pub fn toml_flags(text: &str) -> Result<Vec<String>, String> {
+fn toml_flags(text: &str, command: &OsStr) -> Result<Vec<String>, String> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
     let mut flags = Vec::new();
     for (name, value) in &table {
+        check(name, value, command)?;
         put(name, value, &mut flags)?;
     }
     Ok(flags)
+}
+
+/// Whether the command has such a flag, and takes more than one value of it if the file has more; if not, why.
+fn check(name: &str, value: &toml::Value, command: &OsStr) -> Result<(), String> {
+    let cli = Cli::command();
+    // What is no command is told when the command line is read.
+    let Some(command) = cli.find_subcommand(command) else { return Ok(()) };
+    let long = name.replace('_', "-");
+    let names = |arg: &&clap::Arg| {
+        arg.get_long()
+            .into_iter()
+            .chain(arg.get_visible_aliases().unwrap_or_default())
+            .any(|known| known == long)
+    };
+    let Some(flag) = command.get_arguments().find(names) else {
+        return Err(format!("`{name}` is none of the flags of {}", command.get_name()));
+    };
+    let several = matches!(value, toml::Value::Array(_) | toml::Value::Table(_));
+    if several && !matches!(flag.get_action(), clap::ArgAction::Append) {
+        return Err(format!("`{name}` has one value, not several"));
+    }
+    Ok(())
 }
 
 /// Appends a setting as a flag.
@@ -75,7 +100,7 @@ pub fn put(name: &str, value: &toml::Value, flags: &mut Vec<String>) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{Cli, Command};
+    use crate::cli::Command;
     use clap::Parser;
 
     #[test]
@@ -100,10 +125,19 @@ mod tests {
     }
 
     #[test]
-    fn unknown_settings_are_refused_by_name() {
-        let flags = toml_flags("colour = \"red\"").expect("is TOML");
-        let args = ["bench", "run", "--bootstrap", "h:1"].map(String::from).to_vec();
-        let error = Cli::try_parse_from(args.into_iter().chain(flags)).expect_err("unknown");
-        assert!(error.to_string().contains("--colour"), "{error}");
+    fn what_is_no_setting_is_refused_by_name() {
+        let flags = |text: &str| toml_flags(text, OsStr::new("run"));
+        for (text, reason) in [
+            ("colour = \"red\"", "`colour` is none of the flags of run"),
+            ("record_size = [1, 2]", "`record_size` has one value"),
+            ("[rate]\nfast = 1", "`rate` has one value"),
+            ("rate = \"20k", "basic string"),
+            ("rate = 2026-01-01", "cannot be a date"),
+        ] {
+            let error = flags(text).expect_err(text);
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+        let several = "step = [\"1k:1s\", \"2k:1s\"]\nconnections = 3";
+        assert_eq!(flags(several).map(|flags| flags.len()), Ok(3));
     }
 }

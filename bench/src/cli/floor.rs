@@ -2,12 +2,14 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 
+use super::run::CUT_SHORT;
 use super::unit;
-use crate::{floor, terminal};
+use crate::{floor, sys, terminal};
 
 /// Measures the disk through io_uring, loopback, CRC and memory: the floor under any broker on this machine.
 #[derive(Debug, Args)]
@@ -25,14 +27,20 @@ pub struct FloorArgs {
 
 impl FloorArgs {
     /// Measures and prints.
-    pub fn execute(&self) -> io::Result<()> {
-        let floor = floor::measure(&self.dir, self.duration)?;
+    pub fn execute(&self) -> io::Result<ExitCode> {
+        let floor = match floor::measure(&self.dir, self.duration) {
+            Err(_) if sys::interrupted() => {
+                terminal::complain("cut short: interrupted, nothing is told");
+                return Ok(ExitCode::from(CUT_SHORT));
+            }
+            measured => measured?,
+        };
         for line in floor::lines(&floor) {
             terminal::line(&line);
         }
         if let Some(path) = &self.json {
             std::fs::write(path, serde_json::to_vec_pretty(&floor).map_err(io::Error::other)?)?;
         }
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     }
 }

@@ -27,7 +27,7 @@ const CONFIRMATIONS: u32 = 5;
 
 const EXAMPLES: &str = "Example:
     millrace-bench knee --bootstrap localhost:9092 --budget p99=5ms --record-size 1KiB --partitions 6 --out knee
-Exit status: 0 found, 1 could not be done, 4 cut short, 6 no rate keeps the budget.";
+Exit status: 0 found, 1 could not be done, 2 wrong flags, 4 cut short, 6 no rate keeps the budget.";
 
 /// Flags of `knee`.
 #[derive(Debug, Args)]
@@ -112,8 +112,12 @@ impl KneeArgs {
         if self.load.producers == 0 {
             return Err(SessionError::Flags("knee needs --producers".into()).into());
         }
+        for budget in &self.budget {
+            let fits = budget.fits(self.load.producers, self.load.consumers);
+            fits.map_err(SessionError::Flags)?;
+        }
         if let Some(path) = &self.out {
-            report::save::make(path)?;
+            report::save::prepare(path)?;
         }
         let opened = self.target.open()?;
         let mut probes = Vec::new();
@@ -167,10 +171,11 @@ impl KneeArgs {
         let rate = found.as_ref().map(|found| found.0);
         if let Some(path) = &self.out {
             let told = Found { schema: 1, budget, rate, client_was_the_limit: limited, probes };
-            report::save::json(&path.join("knee.json"), &told)?;
-            if let Some((_, measured)) = &found {
-                report::save::run(path, measured)?;
+            match &found {
+                Some((_, measured)) => report::save::run(path, measured)?,
+                None => report::save::clear(path)?,
             }
+            report::save::json(&path.join("knee.json"), &told)?;
         }
         if sys::interrupted() {
             terminal::line("cut short: the search was interrupted, and no rate is confirmed by it");

@@ -4,10 +4,28 @@
 //! and their producers and consumers connections of one run. `payloadFile` is not read; values are made instead.
 
 use serde::Deserialize;
+use serde_yaml_ng::{Mapping, Value};
 
-/// The settings of a file; those that change nothing here are left out.
+/// Settings that change nothing here: names, payload files, and how the original searches for the highest rate.
+const WITHOUT_EFFECT: [&str; 13] = [
+    "name",
+    "randomBytesRatio",
+    "randomizedPayloadPoolSize",
+    "payloadFile",
+    "messageRateReceivedForSubscription",
+    "producerStartRate",
+    "acceptableBacklog",
+    "producerIncrementRate",
+    "producerIncrementSeconds",
+    "backlogDrainRatio",
+    "producerPauseBeforeDrain",
+    "producerPauseDuringDrain",
+    "logIntervalMillis",
+];
+
+/// The other settings of a file; one that is neither is misspelt.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct File {
     topics: u64,
     partitions_per_topic: u64,
@@ -45,7 +63,11 @@ impl Default for File {
 
 /// The file as flags.
 pub fn flags(text: &str) -> Result<Vec<String>, String> {
-    let file: File = serde_yaml_ng::from_str(text).map_err(|error| error.to_string())?;
+    let read: Result<Option<Mapping>, _> = serde_yaml_ng::from_str(text);
+    let mut settings = read.map_err(|error| error.to_string())?.unwrap_or_default();
+    settings.retain(|name, _| name.as_str().is_none_or(|name| !WITHOUT_EFFECT.contains(&name)));
+    let file: File =
+        serde_yaml_ng::from_value(Value::Mapping(settings)).map_err(|error| error.to_string())?;
     if file.topics == 0 || file.partitions_per_topic == 0 {
         return Err("it has no topics or no partitions".into());
     }
@@ -101,5 +123,8 @@ mod tests {
         }
         assert!(super::flags("topics: many").is_err());
         assert!(super::flags("keyDistributor: OTHER").is_err());
+        assert!(super::flags("").is_ok_and(|flags| flags.contains(&"--rate=max".to_owned())));
+        let misspelt = super::flags("topics: 1\npartitionsPerTopc: 2\n").expect_err("misspelt");
+        assert!(misspelt.contains("partitionsPerTopc") && misspelt.contains("partitionsPerTopic"));
     }
 }

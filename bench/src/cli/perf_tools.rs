@@ -140,7 +140,7 @@ impl PerfToolsArgs {
     pub fn execute(&self) -> Result<ExitCode, PerfToolsError> {
         let [a, b] = wishes("perf-tools", &self.targets, self.millrace, self.kafka)?;
         if let Some(path) = &self.out {
-            report::save::make(path)?;
+            report::save::prepare(path)?;
         }
         let libraries = kafka::assemble(self.start.cache(), &terminal::line)?;
         let mut opened = [self.start.open(&a, "a")?, self.start.open(&b, "b")?];
@@ -190,6 +190,7 @@ impl PerfToolsArgs {
             terminal::line(&line);
         }
         if let Some(path) = &self.out {
+            report::save::clear(path)?;
             report::save::json(&path.join("result.json"), &comparison)?;
             report::save::file(&path.join("pairs.csv"), comparison.csv().as_bytes())?;
             terminal::line(&format!("written: {}", path.join("result.json").display()));

@@ -90,9 +90,13 @@ impl RunArgs {
     /// Does the run, prints and saves its result.
     pub fn execute(&self) -> Result<ExitCode, RunFailure> {
         self.load.check().map_err(SessionError::Flags)?;
+        for budget in &self.budget {
+            let fits = budget.fits(self.load.producers, self.load.consumers);
+            fits.map_err(SessionError::Flags)?;
+        }
         if let Some(path) = &self.out {
             // Better to know before the run than after it.
-            report::save::make(path)?;
+            report::save::prepare(path)?;
         }
         let floor = self.floor.as_deref().map(|dir| floor::measure(dir, floor::QUICK)).transpose();
         let floor = floor.map_err(|error| {

@@ -65,7 +65,12 @@ pub fn measure(directory: &Path, each: Duration) -> io::Result<Floor> {
 }
 
 fn unless_told<T>(measure: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    if sys::interrupted() { Err(io::Error::other("interrupted")) } else { measure() }
+    let interrupted = || io::Error::other("interrupted");
+    if sys::interrupted() {
+        return Err(interrupted());
+    }
+    // The signal ends what the kernel was waiting for.
+    measure().map_err(|error| if sys::interrupted() { interrupted() } else { error })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the measurement itself")]

@@ -88,7 +88,8 @@ impl<'b> Writes<'b> {
 impl Drop for Writes<'_> {
     fn drop(&mut self) {
         while self.in_flight > 0 {
-            if self.ring.submit_and_wait(1).is_err() {
+            let waited = self.ring.submit_and_wait(1);
+            if waited.is_err_and(|error| error.kind() != io::ErrorKind::Interrupted) {
                 // Without the kernel's word the buffer may still be read; ending is the only safe way out.
                 std::process::abort();
             }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -10,14 +10,60 @@ use super::csv;
 use super::html::{Named, Page, page};
 use crate::compare::Comparison;
 use crate::session::{Measured, SessionError};
+use crate::terminal;
 
 fn failed(path: &Path, source: io::Error) -> SessionError {
     SessionError::Write { path: path.to_path_buf(), source }
 }
 
+/// Files that a result has: those of a run, of a side of a comparison, and of a comparison.
+const FILES: [&str; 6] =
+    ["report.html", "result.json", "seconds.csv", "latency.hlog", "pairs.csv", "knee.json"];
+/// The sides of a comparison.
+const SIDES: [&str; 2] = ["a", "b"];
+
+/// Makes the directory for a result before there is one, and says if an older one is in it.
+pub fn prepare(directory: &Path) -> Result<(), SessionError> {
+    make(directory)?;
+    let probe = directory.join(".millrace-bench");
+    file(&probe, &[])?;
+    fs::remove_file(&probe).map_err(|source| failed(&probe, source))?;
+    if FILES.iter().any(|name| directory.join(name).exists()) {
+        let text = "has an earlier result, which the new one will replace";
+        terminal::line(&format!("{} {text}", directory.display()));
+    }
+    Ok(())
+}
+
 /// Makes a directory if needed.
-pub fn make(directory: &Path) -> Result<(), SessionError> {
+fn make(directory: &Path) -> Result<(), SessionError> {
+    if directory.exists() && !directory.is_dir() {
+        let text = "it is there and not a directory";
+        return Err(failed(directory, io::Error::new(io::ErrorKind::NotADirectory, text)));
+    }
     fs::create_dir_all(directory).map_err(|source| failed(directory, source))
+}
+
+/// Removes what an earlier result has left: a comparison has files that a run has not, and the other way round.
+pub fn clear(directory: &Path) -> Result<(), SessionError> {
+    let sides = SIDES.map(|side| directory.join(side));
+    for place in sides.iter().map(PathBuf::as_path).chain([directory]) {
+        for path in FILES.map(|name| place.join(name)) {
+            match fs::remove_file(&path) {
+                Err(error) if !is_absent(&error) => return Err(failed(&path, error)),
+                _ => {}
+            }
+        }
+    }
+    for side in &sides {
+        // What is not of a result stays, and so does its directory.
+        fs::remove_dir(side).ok();
+    }
+    Ok(())
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Writes one file.
@@ -51,8 +97,9 @@ pub fn figures(directory: &Path, measured: &Measured) -> Result<(), SessionError
     file(&path, &log)
 }
 
-/// Writes everything about a run.
+/// Writes everything about a run, in place of what an earlier result has left.
 pub fn run(directory: &Path, measured: &Measured) -> Result<(), SessionError> {
+    clear(directory)?;
     figures(directory, measured)?;
     let label = label(&measured.result);
     let content = Page {
@@ -63,13 +110,13 @@ pub fn run(directory: &Path, measured: &Measured) -> Result<(), SessionError> {
     html(&directory.join("report.html"), &content)
 }
 
-/// Writes everything about a comparison.
+/// Writes everything about a comparison, in place of what an earlier result has left.
 pub fn comparison(
     directory: &Path,
     comparison: &Comparison,
     (a, b): (&Measured, &Measured),
 ) -> Result<(), SessionError> {
-    make(directory)?;
+    clear(directory)?;
     figures(&directory.join("a"), a)?;
     figures(&directory.join("b"), b)?;
     json(&directory.join("result.json"), comparison)?;

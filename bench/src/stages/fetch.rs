@@ -97,7 +97,7 @@ impl FetchStages {
             vec![format!("inside the broker, {} fetch requests by stage:", self.requests)];
         lines.extend(self.by_stage.iter().map(|stage| of_some(stage, &stage.stage)));
         lines.push(line("received to answered", &self.total_us));
-        lines.extend(self.waited.iter().map(|waited| of_some(waited, "besides: for data")));
+        lines.extend(self.waited.iter().map(|waited| of_some(waited, "waited for data")));
         lines
     }
 }
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!((waited.requests, waited.us.p99), (40, 500_000.0));
         let lines = note.lines().join("\n");
         assert!(lines.contains("read_cold") && lines.contains("(10 %)"), "{lines}");
-        assert!(lines.contains("for data") && lines.contains("(40 %)"), "{lines}");
+        assert!(lines.contains("waited for data") && lines.contains("(40 %)"), "{lines}");
 
         window.append(&FetchWindow::between(&answer(0, 0, 0), &answer(100, 0, 0)));
         let both = FetchStages::of(&window).expect("there were requests");

@@ -123,7 +123,7 @@ fn cold((api, version): (i16, i16), body: &[u8], port: u16, out: &mut Vec<u8>) -
             writer.string("127.0.0.1");
             writer.i32(i32::from(port));
             writer.null_string();
-            writer.string("stub");
+            writer.string(&format!("stub-{port}")); // each one is a cluster of its own
             writer.i32(1);
             writer.array(usize::from(topic.is_some()));
             let Some(topic) = topic else { return Some(()) };

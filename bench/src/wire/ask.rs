@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use bytes::Bytes;
-use millrace::protocol::frame::{frame_size, request_frame};
+use millrace::protocol::frame::{FrameError, frame_size, request_frame};
 use millrace::protocol::header::get_response_header;
 use millrace::protocol::messages::Request;
 use millrace_engine::codec::{DecodeError, EncodeError, Message, Reader};
@@ -189,7 +189,8 @@ impl Asker {
     fn frame(&mut self) -> io::Result<Vec<u8>> {
         let mut prefix = [0; 4];
         self.stream.read_exact(&mut prefix)?;
-        let length = frame_size(prefix, ANSWER_BYTES_MAX).map_err(io::Error::other)?;
+        let length =
+            frame_size(prefix, ANSWER_BYTES_MAX).map_err(|error| stranger(prefix, error))?;
         let mut frame = Vec::new();
         (&mut self.stream).take(length as u64).read_to_end(&mut frame)?;
         if frame.len() < length {
@@ -199,18 +200,32 @@ impl Asker {
     }
 
     fn broken(&self, what: &'static str, source: io::Error) -> AskError {
-        AskError::Broken { address: self.address.clone(), what, source: clearer(source) }
+        let wait = self.stream.read_timeout().ok().flatten().unwrap_or_default();
+        AskError::Broken { address: self.address.clone(), what, source: clearer(source, wait) }
     }
 }
 
-fn clearer(error: io::Error) -> io::Error {
+/// What the first bytes of an answer say that is none of Kafka's.
+fn stranger(prefix: [u8; 4], error: FrameError) -> io::Error {
+    let what = match prefix {
+        [0x15 | 0x16, 3, _, _] => "TLS: this program speaks to PLAINTEXT listeners".to_owned(),
+        _ if prefix.iter().all(u8::is_ascii_graphic) => {
+            format!("something that begins with `{}`", String::from_utf8_lossy(&prefix))
+        }
+        _ => return io::Error::other(error),
+    };
+    io::Error::other(format!("it speaks no Kafka but {what}"))
+}
+
+fn clearer(error: io::Error, wait: Duration) -> io::Error {
     match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => io::Error::new(
             error.kind(),
             "it closed the connection (is this a Kafka listener, without TLS or SASL?)",
         ),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            io::Error::new(io::ErrorKind::TimedOut, "no answer in time")
+            let text = format!("no answer in time ({} s)", wait.as_secs_f64());
+            io::Error::new(io::ErrorKind::TimedOut, text)
         }
         _ => error,
     }

@@ -129,7 +129,7 @@ function fetchStages({ result }) {
   return table(["stage", "requests", "p50", "p99", "p99.9", "mean"], [
     ...known.by_stage.map((stage) => of(stage, stage.stage)),
     row("received to answered", known.requests, known.total_us),
-    ...(known.waited ? [of(known.waited, "besides: waited for data")] : [])]);
+    ...(known.waited ? [of(known.waited, "waited for data")] : [])]);
 }
 
 const started = new Date(runs[0].result.started_unix_ms).toISOString().replace("T", " ").slice(0, 19);

@@ -332,7 +332,7 @@ fn names_counts_ids_and_offsets_are_checked() {
 fn many_slow_and_silent_clients_cost_little_and_disturb_nobody() {
     let broker = Broker::start("session-crowd", &["connections.max.idle.ms=3000"]);
     topic(&broker, "t");
-    let before = broker.resident_bytes();
+    let (before, open) = (broker.resident_bytes(), broker.descriptors());
     let mut crowd: Vec<_> = (0..300).map(|_| broker.connect()).collect();
     for (i, client) in crowd.iter_mut().enumerate() {
         match i % 3 {
@@ -360,4 +360,5 @@ fn many_slow_and_silent_clients_cost_little_and_disturb_nobody() {
     for client in crowd.iter_mut().filter(|client| client.stream.peer_addr().is_ok()) {
         while client.receive_frame().is_some() {}
     }
+    assert!(broker.descriptors() <= open + 10, "{} after {open}", broker.descriptors());
 }

@@ -76,6 +76,12 @@ impl Broker {
         let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
         kib.expect("a resident size") * 1024
     }
+
+    /// Open descriptors of the broker.
+    pub fn descriptors(&self) -> usize {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.process.id()));
+        open.expect("the broker lives").count()
+    }
 }
 
 impl Drop for Broker {

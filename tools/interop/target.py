@@ -1,5 +1,6 @@
 """The broker under test: millrace, or Apache Kafka 4.3.1 as the stand-in that the suite itself is proved against."""
 
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -21,6 +22,8 @@ class Broker:
         self.log = self.work / f"{name}.log"
         self.port = kafka_node.free_port()
         self.overrides = dict(overrides or {})
+        # Words in front of the command line: what the process is started through.
+        self.prefix = []
         self.process = None
         self.work.mkdir(parents=True, exist_ok=True)
 
@@ -39,7 +42,7 @@ class Broker:
         """Starts the process and waits until its port accepts; the log goes on in one file."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                [*self.prefix, *self.command()], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             kafka_node.wait_for_port(self.port, self.process)
         except RuntimeError as error:
@@ -77,12 +80,16 @@ class Broker:
             return "(no log)"
         return "\n".join(text.splitlines()[-lines:])
 
-    def rss_mib(self):
-        """Resident memory of the process, in MiB."""
+    def rss_mib(self, field="VmRSS"):
+        """Resident memory of the process, in MiB; `VmHWM` is the most that it ever was."""
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(field + ":"):
                 return int(line.split()[1]) // 1024
         return 0
+
+    def descriptors(self):
+        """How many files and sockets the process has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def __enter__(self):
         return self.start()

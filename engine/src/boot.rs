@@ -46,6 +46,10 @@ pub struct EngineSettings {
     pub cores: Vec<Option<usize>>,
     /// Memory for tails, over all shards. Bytes.
     pub memory_bytes: usize,
+    /// Memory for indexes, and as much again for what is read ahead, over all shards. Bytes.
+    pub cache_bytes: usize,
+    /// Memory that all shards together keep for reuse, what is in use included. Bytes.
+    pub pool_bytes: usize,
     /// Most journal bytes of one shard.
     pub journal_bytes: u64,
     /// Whether an acknowledgement waits for the flush.
@@ -179,6 +183,8 @@ impl EngineSettings {
             shards: 1,
             cores: Vec::new(),
             memory_bytes: 64 << 20,
+            cache_bytes: 16 << 20,
+            pool_bytes: 64 << 20,
             journal_bytes: 64 << 20,
             is_flushed: true,
             is_deep: false,

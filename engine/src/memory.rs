@@ -114,23 +114,24 @@ unsafe impl Send for Spare {}
 /// A shard's memory: size classes of spare blocks, bounded.
 pub struct Pool {
     classes: [ArrayQueue<Spare>; CLASS_COUNT],
-    /// Spare memory above this is returned to the system.
-    spare_bytes_max: usize,
+    /// Memory above this, in use and spare, is returned to the system.
+    bytes_max: usize,
     spare_bytes: AtomicUsize,
     taken_bytes: AtomicUsize,
 }
 
 impl Pool {
-    /// A pool that keeps up to `spare_bytes_max` bytes of returned memory for reuse.
+    /// A pool that keeps returned memory for reuse as long as all of its memory, in use and spare, has
+    /// no more than `bytes_max` bytes. Who takes memory bounds what is in use.
     #[must_use]
-    pub fn new(spare_bytes_max: usize) -> Arc<Self> {
+    pub fn new(bytes_max: usize) -> Arc<Self> {
         let class = |i: usize| {
             let len = BLOCK_BYTES << i;
-            ArrayQueue::new((spare_bytes_max / len).clamp(4, 65_536))
+            ArrayQueue::new((bytes_max / len).clamp(4, 65_536))
         };
         Arc::new(Self {
             classes: std::array::from_fn(class),
-            spare_bytes_max,
+            bytes_max,
             spare_bytes: AtomicUsize::new(0),
             taken_bytes: AtomicUsize::new(0),
         })
@@ -177,7 +178,12 @@ impl Pool {
                 self.spare_bytes.fetch_sub(len, Ordering::Relaxed);
                 memory
             }
-            None => Block::allocate(len),
+            None => {
+                // Spare memory of other sizes must not add up with what is in use.
+                let taken = self.taken_bytes.load(Ordering::Relaxed);
+                self.trim(self.bytes_max.saturating_sub(taken));
+                Block::allocate(len)
+            }
         };
         Block { memory, len, pool: Arc::clone(self) }
     }
@@ -188,9 +194,9 @@ impl Pool {
     }
 
     fn give_back(&self, memory: NonNull<u8>, len: usize) {
-        self.taken_bytes.fetch_sub(len, Ordering::Relaxed);
+        let taken = self.taken_bytes.fetch_sub(len, Ordering::Relaxed) - len;
         let spare = self.spare_bytes.fetch_add(len, Ordering::Relaxed) + len;
-        let keep = spare <= self.spare_bytes_max;
+        let keep = taken + spare <= self.bytes_max;
         let kept = keep && self.class(len).is_some_and(|class| class.push(Spare(memory)).is_ok());
         if !kept {
             self.spare_bytes.fetch_sub(len, Ordering::Relaxed);
@@ -451,7 +457,22 @@ mod tests {
     }
 
     #[test]
-    fn more_than_the_spare_bound_goes_back_to_the_system() {
+    fn spare_memory_of_one_size_gives_way_to_another() {
+        let pool = Pool::new(4 * CHUNK_BYTES);
+        let chunks: Vec<_> = (0..4).map(|_| pool.chunk()).collect();
+        drop(chunks);
+        assert_eq!(pool.spare_bytes.load(Ordering::Relaxed), 4 * CHUNK_BYTES);
+        let large = pool.buffer(2 * CHUNK_BYTES);
+        assert_eq!(pool.spare_bytes.load(Ordering::Relaxed), 2 * CHUNK_BYTES);
+        drop(large);
+        assert_eq!(pool.spare_bytes.load(Ordering::Relaxed), 4 * CHUNK_BYTES);
+        // While much is in use nothing is kept beside it.
+        let _much = [pool.buffer(4 * CHUNK_BYTES), pool.buffer(4 * CHUNK_BYTES)];
+        assert_eq!(pool.spare_bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn more_than_the_bound_goes_back_to_the_system() {
         let pool = Pool::new(CHUNK_BYTES);
         let chunks: Vec<_> = (0..4).map(|_| pool.chunk()).collect();
         drop(chunks);

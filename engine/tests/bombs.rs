@@ -37,6 +37,7 @@ fn bomb(codec: Codec, zeros: usize) -> Bytes {
 fn search(here: Bytes, timestamp: i64) -> (Result<Option<FoundOffset>, DiskFailure>, u64) {
     let sim = Sim::new(1);
     let settings = JobSettings {
+        cache_bytes: 16 << 20,
         shard: 0,
         log_dir: Arc::from(Path::new("/d")),
         is_flushed: true,

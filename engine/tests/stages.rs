@@ -159,6 +159,7 @@ impl ByHand {
         let event = self.sim.run(async move {
             env.create_dir(Path::new(LOG_DIR)).await.unwrap();
             let settings = JobSettings {
+                cache_bytes: 16 << 20,
                 shard: 0,
                 log_dir: Arc::from(Path::new(LOG_DIR)),
                 is_flushed: true,

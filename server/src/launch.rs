@@ -27,12 +27,12 @@ use crate::admin::desk::Desk;
 use crate::admin::{AdminError, Broker, Port, Serving};
 use crate::api::Ctx;
 use crate::api::broker_rules::NothingDynamic;
+use crate::budget::Budget;
 use crate::cli::Cli;
 use crate::config::broker_config::{Durability, RecordValidation};
 use crate::config::{BrokerConfig, Level, Loaded, Surroundings, definitions};
-use crate::limits::{METRICS_LOG_MS, REQUEST_MEMORY_PART};
+use crate::limits::{ANSWER_MEMORY_PART, CACHE_MEMORY_PART, METRICS_LOG_MS, REQUEST_MEMORY_PART};
 use crate::metrics::Counters;
-use crate::net::budget::Budget;
 use crate::net::faults::FaultLog;
 use crate::net::listener::{Admission, Doors};
 use crate::supervise::{self, StopSignals, Watch};
@@ -322,14 +322,20 @@ fn engine_settings(config: &BrokerConfig, addresses: &Addresses) -> EngineSettin
         })
     };
     let millrace = &config.millrace;
+    let bytes = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    let pool_bytes = millrace.memory_bytes - request_bytes(config);
+    let cache_bytes = millrace.memory_bytes / CACHE_MEMORY_PART;
     EngineSettings {
         node_id: config.node_id,
         rack: config.rack.clone(),
         log_dir: config.data_dir.clone(),
         shards: millrace.shards,
         cores: cores(config),
-        memory_bytes: usize::try_from(millrace.memory_bytes - request_bytes(config))
-            .unwrap_or(usize::MAX),
+        memory_bytes: bytes(
+            pool_bytes - millrace.memory_bytes / ANSWER_MEMORY_PART - 2 * cache_bytes,
+        ),
+        cache_bytes: bytes(cache_bytes),
+        pool_bytes: bytes(pool_bytes),
         journal_bytes: millrace.journal_bytes,
         is_flushed: millrace.durability == Durability::Fsync,
         is_deep: millrace.validation == RecordValidation::Deep,

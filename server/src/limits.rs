@@ -1,5 +1,7 @@
 //! The server's bounds in one place; those of the engine stand in its own `limits.rs`.
 
+use millrace_engine::limits::CHUNK_BYTES;
+
 /// Produce requests of one connection that are under way at once. Requests.
 pub const PIPELINED_REQUESTS_MAX: usize = 64;
 
@@ -28,6 +30,32 @@ pub const MEMORY_WAIT_MS: u64 = 10_000;
 /// Of the memory of all shards, requests in flight may use this part unless `queued.max.request.bytes`
 /// says otherwise.
 pub const REQUEST_MEMORY_PART: u64 = 4;
+
+/// Of the memory of all shards, records in answers to fetches may use this part until they are sent.
+pub const ANSWER_MEMORY_PART: u64 = 8;
+
+/// Of the memory of all shards, indexes of closed segments may use this part, and what is read ahead as
+/// much again. Tails have what is left.
+pub const CACHE_MEMORY_PART: u64 = 16;
+
+/// Of the memory for records in answers that is free, one fetch asks for this part at most, so that many
+/// find some: those that do not read what they get use up little.
+pub const FETCH_MEMORY_PART: usize = 8;
+
+/// What a fetch may ask for however little memory is free. Bytes.
+pub const FETCH_BYTES_LEAST: usize = 2 * CHUNK_BYTES;
+
+/// Slices that are a smaller part of the engine's pieces of memory are copied into an answer: each would
+/// keep a whole chunk of a tail, or a whole read from disk, from its next use.
+pub const COPIED_SLICE_PART: usize = 8;
+
+/// How long a client may leave an answer unread while others wait for the memory that it holds.
+/// Milliseconds.
+pub const UNREAD_MS: u64 = 3_000;
+
+/// How often it is looked whether others wait for the memory of an answer that stays unread longer.
+/// Milliseconds.
+pub const UNREAD_AGAIN_MS: u64 = 500;
 
 /// How long accepting pauses when the process has no descriptors left. Milliseconds.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
@@ -84,3 +112,4 @@ pub const ADMIN_QUESTIONS_MAX: usize = 8;
 
 const _: () = assert!(DIRECT_RECEIVE_BYTES <= FRAME_RESERVE_BYTES);
 const _: () = assert!(FRAME_GROWTH >= 2);
+const _: () = assert!(COPIED_SLICE_PART >= 1);

@@ -6,7 +6,7 @@
 #[path = "session/broker.rs"]
 mod broker;
 
-use broker::{Broker, pause};
+use broker::{Broker, Client, pause};
 use bytes::Bytes;
 use millrace::protocol::messages::create_topics::{CreateTopicsRequest, CreateTopicsRequestTopic};
 use millrace::protocol::messages::fetch::{FetchRequest, FetchRequestPartition, FetchRequestTopic};
@@ -361,4 +361,47 @@ fn many_slow_and_silent_clients_cost_little_and_disturb_nobody() {
         while client.receive_frame().is_some() {}
     }
     assert!(broker.descriptors() <= open + 10, "{} after {open}", broker.descriptors());
+}
+
+#[test]
+fn who_leaves_records_unread_is_cut_when_others_want_their_memory() {
+    // Two batches of this size fill the memory for answers.
+    let broker = Broker::start("session-unread", &["millrace.memory.bytes=16777216"]);
+    topic(&broker, "t");
+    let large = batch(BatchOptions::default(), &[&[7; 900_000]]);
+    let answer = broker.connect().ask(&produce("t", -1, large), 9);
+    let produced = &answer.responses[0].partition_responses[0];
+    assert_eq!(produced.error_code, 0);
+    let partition = FetchRequestPartition {
+        fetch_offset: produced.base_offset,
+        partition_max_bytes: 50 << 20,
+        ..FetchRequestPartition::default()
+    };
+    let (topic, partitions) = ("t".into(), vec![partition]);
+    let fetch = FetchRequest {
+        max_wait_ms: 100,
+        min_bytes: 1,
+        topics: vec![FetchRequestTopic { topic, topic_id: Uuid::ZERO, partitions }],
+        ..FetchRequest::default()
+    };
+    // More of them than the kernel takes in for a client that does not read.
+    let ask = |client: &mut Client| (0..12).map(|_| client.send(&fetch, 12)).collect::<Vec<_>>();
+    let mut silent: Vec<_> = (0..3).map(|_| broker.connect()).collect();
+    let asked: Vec<_> = silent.iter_mut().map(ask).collect();
+    pause(300);
+    assert!(!broker.log().contains("was not read for"), "{}", broker.log());
+    // It waits its turn, and gets all that there is.
+    let answer = broker.connect().ask(&fetch, 12);
+    assert_eq!(answer.responses[0].partitions[0].error_code, 0);
+    let records = answer.responses[0].partitions[0].records.as_ref().unwrap();
+    assert!(records.len() > 900_000);
+    let log = broker.log();
+    let cut = log.lines().filter(|line| line.contains("was not read for")).count();
+    assert!((1..=2).contains(&cut), "{log}");
+    // The third has waited for memory as well; now it reads, and lacks nothing.
+    for id in &asked[2] {
+        let answer = silent[2].receive::<FetchRequest>(*id, 12);
+        let found = answer.responses[0].partitions[0].records.as_ref().unwrap();
+        assert_eq!(found.len(), records.len());
+    }
 }

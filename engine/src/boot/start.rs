@@ -108,8 +108,8 @@ where
     for shard in 0..settings.shards {
         let core = settings.cores.get(usize::from(shard)).copied().flatten();
         let mut spec = ShardSpec::new(shard, core)?;
-        // What tails may use is kept while there is load: to touch new pages is many times dearer.
-        spec.spare_bytes_max = settings.memory_bytes / usize::from(settings.shards.max(1));
+        // What was in use is kept while there is load: to touch new pages is many times dearer.
+        spec.pool_bytes_max = settings.pool_bytes / usize::from(settings.shards.max(1));
         specs.push(spec);
     }
     let wakes: Vec<_> = specs.iter().map(|spec| spec.waker() as Arc<dyn Wake>).collect();
@@ -172,6 +172,7 @@ pub async fn run_shard<E: Env>(
             was_clean: inheritance.was_clean,
             producer_expiration_ms: settings.producer_expiration_ms,
             recovery_points: Arc::clone(&inheritance.recovery_points),
+            cache_bytes: settings.cache_bytes / usize::from(settings.shards.max(1)),
         };
         Jobs::new(env.clone(), settings)
     };

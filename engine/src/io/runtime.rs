@@ -160,8 +160,8 @@ pub struct ShardSpec {
     /// Its ring.
     pub ring: RingOptions,
     /// Spare memory that the shard's pool keeps for reuse. Bytes.
-    pub spare_bytes_max: usize,
-    /// Memory that the pool takes and touches at the start. Bytes, at most `spare_bytes_max`.
+    pub pool_bytes_max: usize,
+    /// Memory that the pool takes and touches at the start. Bytes, at most `pool_bytes_max`.
     pub touch_bytes: usize,
     waker: Arc<RingWaker>,
 }
@@ -177,7 +177,7 @@ impl ShardSpec {
             shard,
             core,
             ring: RingOptions::default(),
-            spare_bytes_max: 64 << 20,
+            pool_bytes_max: 64 << 20,
             touch_bytes: 0,
             waker: Arc::new(RingWaker::new()?),
         })
@@ -312,8 +312,8 @@ pub struct RingEnv(Rc<World>);
 impl RingEnv {
     fn new(spec: &ShardSpec) -> io::Result<Self> {
         let ring = Ring::new(spec.ring, spec.waker())?;
-        let pool = Pool::new(spec.spare_bytes_max);
-        touch(&pool, spec.touch_bytes.min(spec.spare_bytes_max));
+        let pool = Pool::new(spec.pool_bytes_max);
+        touch(&pool, spec.touch_bytes.min(spec.pool_bytes_max));
         let blocking = Rc::new(Blocking::new(ring.clone()));
         let disk = Disk::new(ring.clone(), Arc::clone(&pool), blocking);
         Ok(Self(Rc::new(World { shard: spec.shard, ring, pool, disk })))

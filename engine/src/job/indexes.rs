@@ -24,13 +24,12 @@ const ENTRY_BYTES: usize = 128;
 #[derive(Debug)]
 pub struct Indexes(RefCell<Lru<Key, Option<SealedIndex>>>);
 
-impl Default for Indexes {
-    fn default() -> Self {
-        Self(RefCell::new(Lru::new(INDEX_CACHE_BYTES)))
-    }
-}
-
 impl Indexes {
+    /// Nothing yet, and never more than `cache_bytes`.
+    pub fn new(cache_bytes: usize) -> Self {
+        Self(RefCell::new(Lru::new(INDEX_CACHE_BYTES.min(cache_bytes))))
+    }
+
     /// A segment is being sealed: its indexes are known before their files are there.
     pub fn sealed(&self, dir: &Dir, seal: &Seal) {
         let (offsets, times) = (&seal.offset_index, &seal.time_index);

@@ -77,6 +77,8 @@ pub struct JobSettings {
     pub producer_expiration_ms: i64,
     /// Offsets below which the last run had flushed everything, from the checkpoint.
     pub recovery_points: Arc<BTreeMap<TopicPartition, Offset>>,
+    /// Most that indexes, and most that what is read ahead, may take. Bytes, each.
+    pub cache_bytes: usize,
 }
 
 struct Inner<E: Env> {
@@ -111,13 +113,13 @@ impl<E: Env> Jobs<E> {
     pub fn new(env: E, settings: JobSettings) -> Self {
         Self(Rc::new(Inner {
             files: Files::new(env.clone()),
-            ahead: ReadAhead::new(env.clone()),
+            ahead: ReadAhead::new(env.clone(), settings.cache_bytes),
             env,
-            settings,
             dirs: Dirs::default(),
             damages: Damages::default(),
             examinations: Gate::new(1),
-            indexes: Indexes::default(),
+            indexes: Indexes::new(settings.cache_bytes),
+            settings,
             opens: Gate::new(OPENS_AT_ONCE),
             reads: Gate::new(READS_AT_ONCE),
             writes: Gate::new(WRITES_AT_ONCE),

@@ -33,14 +33,18 @@ pub struct ReadAhead<E: Env> {
     cursors: RefCell<Lru<OffsetKey, u64>>,
     chunks: Shared<Lru<PositionKey, Rc<Ahead>>>,
     hits: Cell<u64>,
+    /// One read ahead: a small cache holds some of them too.
+    step: usize,
 }
 
 impl<E: Env> ReadAhead<E> {
-    /// No reader yet.
-    pub fn new(env: E) -> Self {
-        let chunks = Rc::new(RefCell::new(Lru::new(READ_AHEAD_BYTES)));
+    /// No reader yet; what is read ahead never takes more than `cache_bytes`.
+    pub fn new(env: E, cache_bytes: usize) -> Self {
+        let bytes_max = READ_AHEAD_BYTES.min(cache_bytes);
+        let chunks = Rc::new(RefCell::new(Lru::new(bytes_max)));
         let cursors = RefCell::new(Lru::new(CURSORS_MAX));
-        Self { env, cursors, chunks, hits: Cell::new(0) }
+        let step = READ_BYTES_MAX.min(align_down(bytes_max as u64 / 2) as usize);
+        Self { env, cursors, chunks, hits: Cell::new(0), step }
     }
 
     /// Where the batch with `offset` begins, if a read ended right before it.
@@ -57,12 +61,11 @@ impl<E: Env> ReadAhead<E> {
     pub fn begin(&self, dir: &Dir, segment: Offset, file: &E::File, position: u64, to: u64) {
         let start = align_down(position);
         let key = (dir.id, segment, start);
-        if position >= to || self.chunks.borrow_mut().get(&key).is_some() {
+        if position >= to || self.step == 0 || self.chunks.borrow_mut().get(&key).is_some() {
             return;
         }
         let content = to - start;
-        let len = align_up(content).min(READ_BYTES_MAX as u64);
-        let len = usize::try_from(len).unwrap_or(READ_BYTES_MAX);
+        let len = usize::try_from(align_up(content)).map_or(self.step, |len| len.min(self.step));
         let ahead = Rc::new(Ahead::default());
         self.chunks.borrow_mut().put(key, Rc::clone(&ahead), len);
         let file = file.clone();

@@ -49,6 +49,7 @@ pub fn config(segment_bytes: i32) -> Arc<TopicConfig> {
 
 pub fn settings(was_clean: bool) -> JobSettings {
     JobSettings {
+        cache_bytes: 16 << 20,
         shard: 0,
         log_dir: Arc::from(Path::new(LOG_DIR)),
         is_flushed: true,

@@ -14,8 +14,10 @@ use millrace_engine::metadata::record::Endpoint;
 use millrace_engine::types::NodeId;
 
 use super::init_producer_id::ProducerIds;
+use crate::budget::Budget;
 use crate::config::BrokerConfig;
 use crate::fetch_sessions::FetchSessions;
+use crate::limits::ANSWER_MEMORY_PART;
 use crate::metrics::{Counters, Metrics};
 use crate::protocol::RequestHeader;
 use crate::stages::Stages;
@@ -36,6 +38,8 @@ pub struct Ctx<E: Env> {
     pub fetch_sessions: RefCell<FetchSessions>,
     /// Producer ids to give out.
     pub producer_ids: RefCell<ProducerIds>,
+    /// Memory for records on their way to clients.
+    pub answer_memory: Budget,
 }
 
 impl<E: Env> Ctx<E> {
@@ -48,6 +52,8 @@ impl<E: Env> Ctx<E> {
         counters: Arc<Counters>,
     ) -> Self {
         let sessions_max = config.fetch.sessions_max.div_ceil(u32::from(client.shards().max(1)));
+        let memory_bytes = config.millrace.memory_bytes / u64::from(client.shards().max(1));
+        let answer_bytes = memory_bytes / ANSWER_MEMORY_PART;
         let sessions = FetchSessions::new(usize::try_from(sessions_max).unwrap_or(usize::MAX));
         Self {
             client,
@@ -57,6 +63,7 @@ impl<E: Env> Ctx<E> {
             stages: RefCell::default(),
             fetch_sessions: RefCell::new(sessions),
             producer_ids: RefCell::default(),
+            answer_memory: Budget::new(usize::try_from(answer_bytes).unwrap_or(usize::MAX)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Fetch, versions 4 to 18: record batches, byte for byte as they stand on disk, with incremental sessions.
 //!
-//! Records are shared slices from the shards' memory or fresh reads; nothing is copied on the way out. A
+//! Records are shared slices from the shards' memory or fresh reads; only short ones are copied on the way
+//! out. Their memory is counted until they are sent: a fetch waits for it, and gets no more than there is. A
 //! fetch that finds less than `min_bytes` watches its partitions and reads again when one has moved, until
 //! `max_wait_ms`. Followers are refused: there is one broker. The rack id has no effect.
 
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use millrace_engine::client::Pending;
 use millrace_engine::codec::Records;
 use millrace_engine::io::Env;
+use millrace_engine::limits::{CHUNK_BYTES, READ_BYTES_MAX};
 use millrace_engine::metadata::Image;
 use millrace_engine::shard::call::{
     Answer, Call, Isolation, Read, ReadError, ReadItem, ReadPart, Watch,
@@ -20,7 +22,9 @@ use millrace_engine::shard::call::{
 use millrace_engine::types::{Nanos, Offset, ShardId, TopicPartition};
 
 use super::{Ctx, RequestMeta};
+use crate::budget::Share;
 use crate::fetch_sessions::{FetchContext, Fetched, TopicKey, Wanted};
+use crate::limits::{COPIED_SLICE_PART, FETCH_BYTES_LEAST, FETCH_MEMORY_PART};
 use crate::protocol::ErrorCode;
 use crate::protocol::messages::fetch::{
     FetchRequest, FetchResponse, FetchResponseAbortedTransaction, FetchResponseCurrentLeader,
@@ -48,11 +52,13 @@ struct Target {
     item: ReadItem,
 }
 
-/// Answers the request, and tells how it got its records; not if its session is refused.
+/// Answers the request, and tells how it got its records; not if its session is refused. `memory` is what they
+/// take.
 pub async fn handle<E: Env>(
     ctx: &Ctx<E>,
     meta: &RequestMeta,
     request: FetchRequest,
+    memory: &mut Share,
 ) -> (FetchResponse, Option<FetchTimes>) {
     let env = ctx.client.env();
     let begun = env.now();
@@ -79,7 +85,8 @@ pub async fn handle<E: Env>(
     drop(request);
     let mut answers = vec![None; context.wanted.len()];
     let targets = targets(ctx, &context, is_follower, &mut answers);
-    let (parts, times) = Fetch { ctx, bounds }.wait(&by_shard(ctx, targets), begun).await;
+    let fetch = Fetch { ctx, bounds };
+    let (parts, times) = fetch.wait(&by_shard(ctx, targets), begun, memory).await;
     for (at, part) in parts {
         if let Some(wanted) = context.wanted.get(at) {
             answers[at] = Some(answer(wanted, bounds.isolation, meta.version(), part));
@@ -170,18 +177,27 @@ struct Fetch<'a, E: Env> {
 
 impl<E: Env> Fetch<'_, E> {
     /// Reads, and while that is too little, waits and reads again.
-    async fn wait(&self, shards: &[(ShardId, Vec<Target>)], begun: Nanos) -> (Parts, FetchTimes) {
+    async fn wait(
+        &self,
+        shards: &[(ShardId, Vec<Target>)],
+        begun: Nanos,
+        memory: &mut Share,
+    ) -> (Parts, FetchTimes) {
         let client = &self.ctx.client;
         let mut waited_ns = None;
         loop {
-            let parts = self.round(shards).await;
+            let parts = self.round(shards, memory).await;
             let now = client.env().now();
             let is_late = now >= self.bounds.deadline || client.is_stopping();
             if is_late || shards.is_empty() || self.is_enough(&parts) {
                 let is_cold = parts.iter().flat_map(|(_, part)| part).any(|part| part.is_cold);
                 return (parts, FetchTimes { begun, waited_ns, read: now, is_cold });
             }
-            self.watch(shards, &parts, now).await;
+            let ends = self.visible_ends(&parts);
+            // Nothing is held while nothing comes.
+            drop(parts);
+            memory.shrink(usize::MAX);
+            self.watch(shards, &ends, now).await;
             *waited_ns.get_or_insert(0) += client.env().now().0.saturating_sub(now.0);
         }
     }
@@ -192,15 +208,39 @@ impl<E: Env> Fetch<'_, E> {
         self.ctx.client.call(shard, Call::Read(Read { items, bytes_max, isolation }))
     }
 
-    async fn round(&self, shards: &[(ShardId, Vec<Target>)]) -> Parts {
-        let mut parts = Parts::new();
+    /// Reads once, as much as there is memory for. It is taken before, and what was not needed is given
+    /// back; where a batch needs more, there is a second read once there is room for it.
+    async fn round(&self, shards: &[(ShardId, Vec<Target>)], memory: &mut Share) -> Parts {
         let wanted = shards.iter().flat_map(|(_, targets)| targets);
         let wanted = wanted.fold(0_usize, |sum, t| sum.saturating_add(t.item.bytes_max));
-        if wanted <= self.bounds.bytes_max {
+        let part = self.ctx.answer_memory.free() / FETCH_MEMORY_PART;
+        let bytes_max = self.bounds.bytes_max.min(part.max(FETCH_BYTES_LEAST));
+        memory.grow(bytes_max.min(wanted)).await;
+        loop {
+            let mut parts = self.read(shards, wanted, bytes_max).await;
+            let read = parts.iter_mut().filter_map(|(_, part)| part.as_mut().ok());
+            let held = read.map(hold).sum();
+            if memory.settle(held) {
+                return parts;
+            }
+            drop(parts);
+            memory.shrink(usize::MAX);
+            memory.grow(held).await;
+        }
+    }
+
+    async fn read(
+        &self,
+        shards: &[(ShardId, Vec<Target>)],
+        wanted: usize,
+        bytes_max: usize,
+    ) -> Parts {
+        let mut parts = Parts::new();
+        if wanted <= bytes_max {
             // The partitions' own bounds keep to that of the whole: all shards at once.
             let calls: Vec<_> = shards
                 .iter()
-                .map(|(shard, targets)| self.call(*shard, targets, self.bounds.bytes_max))
+                .map(|(shard, targets)| self.call(*shard, targets, bytes_max))
                 .collect();
             for ((_, targets), call) in shards.iter().zip(calls) {
                 let read = read_parts(call.await);
@@ -208,7 +248,7 @@ impl<E: Env> Fetch<'_, E> {
             }
             return parts;
         }
-        let mut left = self.bounds.bytes_max;
+        let mut left = bytes_max;
         let mut is_first = true;
         for (shard, targets) in shards {
             let read = read_parts(self.call(*shard, targets, left).await);
@@ -255,12 +295,17 @@ impl<E: Env> Fetch<'_, E> {
         }
     }
 
-    /// Ends when some partition has moved, or at the deadline.
-    async fn watch(&self, shards: &[(ShardId, Vec<Target>)], parts: &Parts, now: Nanos) {
+    /// How far what can be read of each partition reached, by its place.
+    fn visible_ends(&self, parts: &Parts) -> Vec<Offset> {
         let mut ends = vec![0; parts.iter().map(|(at, _)| at + 1).max().unwrap_or(0)];
         for (at, part) in parts {
             ends[*at] = part.as_ref().map_or(0, |part| self.visible_end(part));
         }
+        ends
+    }
+
+    /// Ends when some partition has moved, or at the deadline.
+    async fn watch(&self, shards: &[(ShardId, Vec<Target>)], ends: &[Offset], now: Nanos) {
         let deadline = if shards.len() > 1 {
             self.bounds.deadline.min(now.plus_ms(WATCH_MS_MAX))
         } else {
@@ -280,6 +325,20 @@ impl<E: Env> Fetch<'_, E> {
         })
         .await;
     }
+}
+
+/// How much memory a part keeps from its next use: of each slice the whole piece of memory that it is of, so
+/// short ones are copied.
+fn hold(part: &mut ReadPart) -> usize {
+    let piece = if part.is_cold { READ_BYTES_MAX } else { CHUNK_BYTES };
+    let hold = |slice: &mut Bytes| {
+        if slice.len() >= piece / COPIED_SLICE_PART {
+            return slice.len().max(piece);
+        }
+        *slice = Bytes::copy_from_slice(slice);
+        slice.len()
+    };
+    part.records.iter_mut().map(hold).sum()
 }
 
 fn read_parts(answer: Answer) -> Vec<Result<ReadPart, ReadError>> {

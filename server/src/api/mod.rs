@@ -59,18 +59,21 @@ use millrace_engine::types::Nanos;
 
 pub use context::{Ctx, Peer, RequestMeta};
 
+use crate::budget::Share;
 use crate::protocol::frame::response_frame;
 use crate::protocol::messages::{self, FetchRequest, ProduceRequest, Request};
 use crate::protocol::{ApiKey, HeaderError, RequestHeader};
-use crate::stages::{Complete, FetchTrace, Trace};
+use crate::stages::{FetchTrace, Trace};
 
 /// What becomes of a request.
 #[derive(Debug)]
 pub enum Outcome {
     /// It is answered.
     Answer(Frame),
-    /// It is answered, and its stages count: a Produce whose batches are durable, or a Fetch.
-    Complete(Frame, Complete),
+    /// It is a Produce request, its batches are durable, and it is answered.
+    Produced(Frame, Trace),
+    /// It is a Fetch request, and answered with records whose memory is counted until they are sent.
+    Fetched(Frame, FetchTrace, Share),
     /// It wants no answer (Produce with `acks=0`).
     Silence,
     /// The connection is closed, for this reason.
@@ -240,7 +243,7 @@ fn produce<E: Env>(
                 let Arrival { received, bytes } = arrival;
                 let RequestHeader { correlation_id, client_id, .. } = meta.header;
                 let trace = Trace { received, times, correlation_id, client_id, bytes, partitions };
-                Outcome::Complete(frame, Complete::Produce(trace))
+                Outcome::Produced(frame, trace)
             }
             (outcome, _) => outcome,
         }
@@ -255,10 +258,11 @@ fn fetch<E: Env>(
 ) -> Result<Work, Refusal> {
     let request: FetchRequest = body(&meta.header, reader)?;
     Ok(Box::pin(async move {
-        let (response, times) = fetch::handle(&ctx, &meta, request).await;
+        let mut memory = ctx.answer_memory.share();
+        let (response, times) = fetch::handle(&ctx, &meta, request, &mut memory).await;
         match (answer_to::<FetchRequest>(&meta.header, &response), times) {
             (Outcome::Answer(frame), Some(times)) => {
-                Outcome::Complete(frame, Complete::Fetch(FetchTrace { received, times }))
+                Outcome::Fetched(frame, FetchTrace { received, times }, memory)
             }
             (outcome, _) => outcome,
         }

@@ -11,17 +11,18 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
+use bytes::Bytes;
 use millrace_engine::io::Env;
 use millrace_engine::io::ring::Stream;
 use millrace_engine::io::runtime::RingEnv;
 use millrace_engine::types::Nanos;
 
-use super::budget::{Budget, Share};
 use super::event::{Event, either};
 use super::faults::Ending;
 use super::session::{Next, Session};
 use crate::api::{self, Ctx, Peer};
-use crate::limits::{MEMORY_WAIT_MS, SEND_BYTES};
+use crate::budget::{Budget, Share};
+use crate::limits::{MEMORY_WAIT_MS, SEND_BYTES, UNREAD_AGAIN_MS, UNREAD_MS};
 use crate::stages::Complete;
 
 /// A connection that is being served.
@@ -64,9 +65,11 @@ impl Connection {
     pub async fn run(&self, partial: Share) -> Ending {
         let transfer = either(self.receive(partial), self.send());
         let ending = either(transfer, self.watch_idleness()).await;
-        if !matches!(ending, Ending::Io(_)) {
-            // A peer that is faster is no error.
-            drop(self.stream.shutdown(Shutdown::Both));
+        // A peer that is faster is no error.
+        match ending {
+            Ending::Io(_) => {}
+            Ending::Unread => drop(self.stream.abort()),
+            _ => drop(self.stream.shutdown(Shutdown::Both)),
         }
         ending
     }
@@ -179,9 +182,15 @@ impl Connection {
                 let now = self.now();
                 self.last_progress.set(now);
                 self.note_answered(&answers.complete, now);
-                if let Err(error) = self.stream.send(answers.parts).await {
-                    return Ending::Io(error);
+                let sent = if answers.memory.is_empty() {
+                    self.stream.send(answers.parts).await.map_err(Ending::Io)
+                } else {
+                    self.send_records(answers.parts).await
+                };
+                if let Err(ending) = sent {
+                    return ending;
                 }
+                drop(answers.memory);
                 self.last_progress.set(self.now());
                 self.ctx.metrics.count_sent(answers.bytes);
             }
@@ -191,6 +200,20 @@ impl Connection {
                 return Ending::Refused(refusal);
             }
         }
+    }
+
+    /// Sends what others may come to wait for the memory of.
+    async fn send_records(&self, parts: Vec<Bytes>) -> Result<(), Ending> {
+        let sent = async { self.stream.send(parts).await.map_err(Ending::Io) };
+        let unread = async {
+            let env = self.ctx.client.env();
+            env.sleep_until(env.now().plus_ms(UNREAD_MS)).await;
+            while !self.ctx.answer_memory.is_wanted() {
+                env.sleep_until(env.now().plus_ms(UNREAD_AGAIN_MS)).await;
+            }
+            Err(Ending::Unread)
+        };
+        either(sent, unread).await
     }
 
     /// Waits for a time far away: the timer is looked at only when it is due, not whenever this

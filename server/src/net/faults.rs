@@ -7,7 +7,7 @@ use millrace_engine::types::Nanos;
 
 use super::session::SessionError;
 use crate::api::{Peer, Refusal};
-use crate::limits::{FAULT_LOG_LINES, FAULT_LOG_MS, MEMORY_WAIT_MS};
+use crate::limits::{FAULT_LOG_LINES, FAULT_LOG_MS, MEMORY_WAIT_MS, UNREAD_MS};
 
 /// Why a connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,9 @@ pub enum Ending {
         "no memory for a request of this size within {MEMORY_WAIT_MS} ms (queued.max.request.bytes)"
     )]
     NoMemory,
+    /// The client did not read an answer whose memory others waited for.
+    #[error("an answer was not read for {UNREAD_MS} ms while others waited for its memory")]
+    Unread,
     /// The broker stops.
     #[error("the broker is stopping")]
     Stopping,
@@ -46,7 +49,11 @@ impl Ending {
     pub const fn is_fault(&self) -> bool {
         match self {
             Self::Closed | Self::Io(_) | Self::Idle(_) | Self::Stopping => false,
-            Self::Truncated | Self::Malformed(_) | Self::Refused(_) | Self::NoMemory => true,
+            Self::Truncated
+            | Self::Malformed(_)
+            | Self::Refused(_)
+            | Self::NoMemory
+            | Self::Unread => true,
         }
     }
 }

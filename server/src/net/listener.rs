@@ -12,11 +12,11 @@ use millrace_engine::io::ring::{Listener, Stream};
 use millrace_engine::io::runtime::RingEnv;
 use millrace_engine::types::Nanos;
 
-use super::budget::Budget;
 use super::connection::Connection;
 use super::event::yield_now;
 use super::faults::FaultLog;
 use crate::api::{Ctx, Peer};
+use crate::budget::Budget;
 use crate::config::BrokerConfig;
 use crate::config::broker_config::NetworkConfig;
 use crate::limits::{ACCEPT_PAUSE_MS, LISTEN_BACKLOG};

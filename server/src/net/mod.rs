@@ -1,6 +1,5 @@
 //! Connections with clients: listening, frames, order, back-pressure.
 
-pub mod budget;
 pub mod connection;
 pub mod event;
 pub mod faults;

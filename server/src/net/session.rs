@@ -9,8 +9,10 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
+use millrace_engine::codec::Frame;
 
 use crate::api::{self, Outcome, Refusal, Work};
+use crate::budget::Share;
 use crate::limits::{
     DIRECT_RECEIVE_BYTES, FRAME_GROWTH, FRAME_RESERVE_BYTES, PIPELINED_BYTES_MAX,
     PIPELINED_REQUESTS_MAX, RECEIVE_BYTES,
@@ -65,10 +67,19 @@ pub struct Answers {
     pub bytes: usize,
     /// Bytes of the requests that they answer.
     pub released: usize,
+    /// Memory of the records in them.
+    pub memory: Vec<Share>,
     /// What is known of those whose stages count.
     pub complete: Vec<Complete>,
     /// Why the connection must be closed after them, if it must.
     pub refusal: Option<Refusal>,
+}
+
+impl Answers {
+    fn push(&mut self, frame: Frame) {
+        self.bytes += frame.len;
+        self.parts.extend(frame.parts);
+    }
 }
 
 struct InFlight {
@@ -243,14 +254,17 @@ impl Session {
                 answers.released += done.bytes;
             }
             match outcome {
-                Outcome::Answer(frame) => {
-                    answers.bytes += frame.len;
-                    answers.parts.extend(frame.parts);
+                Outcome::Answer(frame) => answers.push(frame),
+                Outcome::Produced(frame, trace) => {
+                    answers.push(frame);
+                    answers.complete.push(Complete::Produce(trace));
                 }
-                Outcome::Complete(frame, request) => {
-                    answers.bytes += frame.len;
-                    answers.parts.extend(frame.parts);
-                    answers.complete.push(request);
+                Outcome::Fetched(frame, trace, memory) => {
+                    answers.push(frame);
+                    answers.complete.push(Complete::Fetch(trace));
+                    if memory.bytes() > 0 {
+                        answers.memory.push(memory);
+                    }
                 }
                 Outcome::Silence => {}
                 Outcome::Close(refusal) => answers.refusal = Some(refusal),

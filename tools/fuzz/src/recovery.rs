@@ -57,6 +57,7 @@ fn outcome(recovered: &Recovered) -> (Offset, usize, u64) {
 
 async fn open(env: &SimEnv, was_clean: bool, redo: Vec<Redo>) -> Result<Recovered, DiskFailure> {
     let settings = JobSettings {
+        cache_bytes: 16 << 20,
         shard: 0,
         log_dir: Arc::from(Path::new("/d")),
         is_flushed: true,

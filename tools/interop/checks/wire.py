@@ -171,6 +171,27 @@ def produced(data):
     return reader.take("iihq")[2:]
 
 
+def earliest(connection, topic, partition=0):
+    """The first offset of a partition, by ListOffsets v1."""
+    ask = struct.pack(">iq", partition, -2)
+    reader = Reader(connection.ask(LIST_OFFSETS, 1, struct.pack(">i", -1) + array([string(topic) + array([ask])])))
+    reader.take("i")
+    reader.string()
+    return reader.take("iihqq")[4]
+
+
+def next_offset(records):
+    """The offset behind the last whole batch, or None if there is none."""
+    at, offset = 0, None
+    while at + 61 <= len(records):
+        base, length = struct.unpack_from(">qi", records, at)
+        if at + 12 + length > len(records):
+            break
+        offset = base + struct.unpack_from(">i", records, at + 23)[0] + 1
+        at += 12 + length
+    return offset
+
+
 def fetch_body(topic, offset, partition=0, wait=500, least=1, most=1 << 20, partition_most=1 << 20):
     """The body of Fetch v4."""
     ask = struct.pack(">iqi", partition, offset, partition_most)

@@ -116,6 +116,7 @@ pub const PURE: &[&str] = &[
 /// never a log, a journal or a job.
 pub const SERVER: &[Layer] = &[
     layer("limits", &[], &["limits"]),
+    layer("budget", &[], &[]),
     layer("protocol", &[], &["codec", "types"]),
     layer("config", &[], &["boot", "group", "limits", "metadata", "topic_config", "types"]),
     layer("fetch_sessions", &["limits", "protocol"], &["codec", "types"]),
@@ -128,7 +129,16 @@ pub const SERVER: &[Layer] = &[
     ),
     layer(
         "api",
-        &["config", "fanout", "fetch_sessions", "limits", "metrics", "protocol", "stages"],
+        &[
+            "budget",
+            "config",
+            "fanout",
+            "fetch_sessions",
+            "limits",
+            "metrics",
+            "protocol",
+            "stages",
+        ],
         &[
             "client",
             "codec",
@@ -145,7 +155,7 @@ pub const SERVER: &[Layer] = &[
     ),
     layer(
         "net",
-        &["api", "config", "limits", "metrics", "protocol", "stages"],
+        &["api", "budget", "config", "limits", "metrics", "protocol", "stages"],
         &["client", "codec", "io", "limits", "types"],
     ),
     // HTTP on a thread of its own: it reads counters, and asks the shards for the rest.
@@ -163,6 +173,7 @@ pub const SERVER: &[Layer] = &[
         &[
             "admin",
             "api",
+            "budget",
             "cli",
             "config",
             "fetch_sessions",

@@ -318,6 +318,17 @@ impl Stream {
         self.socket().shutdown(how)
     }
 
+    /// Ends the connection at once: what was not yet taken from the kernel by the peer is thrown away, not
+    /// kept for it.
+    ///
+    /// # Errors
+    /// The system's, `NotConnected` if the peer was faster.
+    pub fn abort(&self) -> io::Result<()> {
+        let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+        sys::set_option(self.socket(), libc::SOL_SOCKET, libc::SO_LINGER, linger)?;
+        self.shutdown(Shutdown::Both)
+    }
+
     fn poll_first(&self) -> u16 {
         if self.0.has_more.get() { 0 } else { POLL_FIRST }
     }

@@ -135,16 +135,16 @@ impl RawAddress {
     }
 }
 
-/// Sets an integer option of a socket.
-pub(super) fn set_option(
+/// Sets an option of a socket: an integer, or the structure that the option takes.
+pub(super) fn set_option<T: Copy>(
     socket: &impl AsRawFd,
     level: libc::c_int,
     name: libc::c_int,
-    value: libc::c_int,
+    value: T,
 ) -> io::Result<()> {
-    let len = libc::socklen_t::try_from(size_of::<libc::c_int>()).expect("four bytes");
+    let len = libc::socklen_t::try_from(size_of::<T>()).expect("a few bytes");
     let value = std::ptr::from_ref(&value).cast();
-    // SAFETY: `value` points to an integer of the given length that lives through the call.
+    // SAFETY: `value` points to a value of the given length that lives through the call.
     let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, value, len) };
     checked(result).map(drop)
 }

@@ -8,7 +8,7 @@ definitions! {
     "millrace.pin.cores" List "" [Distinct] Medium supported
         "Which cores the shards are pinned to, such as `0-3,8`, one per shard; empty takes the last of those the process may use, and pins a single shard only if there is but one.";
     "millrace.memory.bytes" Long "536870912" [AtLeast(16_777_216)] High supported
-        "How much memory all shards together use for tails, caches and requests in flight.";
+        "How much memory all shards together use for tails, caches, requests in flight and records on their way to clients.";
     "millrace.journal.bytes" Long "268435456" [AtLeast(16_777_216)] Medium supported
         "How large each shard's commit journal is on disk; written in full once, when it is created. As much again is reserved beside it for a start on a full disk.";
     "millrace.durability" String "fsync" [OneOf(&["fsync", "written"])] High supported

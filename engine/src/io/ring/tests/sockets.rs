@@ -189,6 +189,35 @@ fn shutting_down_ends_a_waiting_receive() {
 }
 
 #[test]
+fn an_aborted_connection_throws_away_what_its_peer_has_not_read() {
+    on_shard(small(), async |env| {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let listener = Listener::bind(env.ring(), any, 16).await.unwrap();
+        let client = Stream::connect(env.ring(), listener.local_addr().unwrap()).await.unwrap();
+        let server = listener.accept().await.unwrap();
+        let total = 32 << 20;
+        let sending = async { server.send(vec![Bytes::from(vec![0; total])]).await };
+        let aborting = async {
+            pause(&env, 20).await;
+            server.abort().unwrap();
+        };
+        let (sent, ()) = future::zip(sending, aborting).await;
+        assert!(sent.is_err());
+        drop(server);
+        let mut read = 0;
+        let error = loop {
+            match client.recv().await {
+                Ok(rest) if rest.is_empty() => panic!("an orderly end after {read} bytes"),
+                Ok(part) => read += part.len(),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+        assert!(read < total);
+    });
+}
+
+#[test]
 fn binding_waits_a_moment_for_an_address_in_use() {
     on_shard(small(), async |env| {
         let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

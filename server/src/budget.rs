@@ -1,5 +1,5 @@
-//! Bytes of requests that one shard holds at once: who wants more than is left waits, first come first
-//! served. Lives on the shard's thread.
+//! Bytes that one shard holds at once for requests, or for answers: who wants more than is left waits,
+//! first come first served. Lives on the shard's thread.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -38,6 +38,18 @@ impl Budget {
         self.0.used.get()
     }
 
+    /// Bytes that nobody uses.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.0.max.saturating_sub(self.used())
+    }
+
+    /// Whether somebody waits for bytes.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        !self.0.waiting.borrow().is_empty()
+    }
+
     /// An empty share.
     #[must_use]
     pub fn share(&self) -> Share {
@@ -74,6 +86,23 @@ impl Share {
     /// Takes more, as soon as there is room and everybody who came earlier has been served.
     pub fn grow(&mut self, bytes: usize) -> Grow<'_> {
         Grow { share: self, bytes, id: None }
+    }
+
+    /// Has exactly so many from now on, if that is possible without waiting.
+    #[must_use]
+    pub fn settle(&mut self, bytes: usize) -> bool {
+        let Some(missing) = bytes.checked_sub(self.bytes).filter(|missing| *missing > 0) else {
+            self.shrink(self.bytes - bytes);
+            return true;
+        };
+        let is_alone = self.budget.used() == self.bytes;
+        let has_room = is_alone || (!self.budget.is_wanted() && self.budget.has_room(missing));
+        if has_room {
+            let used = &self.budget.0.used;
+            used.set(used.get() + missing);
+            self.bytes = bytes;
+        }
+        has_room
     }
 
     /// Gives some back.
@@ -184,6 +213,34 @@ mod tests {
         assert_eq!((budget.used(), c.bytes()), (30, 30));
         drop(c);
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn more_is_taken_at_once_or_not_at_all() {
+        let budget = Budget::new(100);
+        let (mut a, mut b) = (budget.share(), budget.share());
+        assert!(poll(&mut a.grow(60)));
+        // Alone it may have more than there is.
+        assert!(a.settle(130));
+        assert_eq!((budget.used(), budget.free()), (130, 0));
+        let mut waiting = b.grow(10);
+        assert!(!poll(&mut waiting));
+        assert!(budget.is_wanted());
+        assert!(a.settle(95));
+        assert!(!poll(&mut waiting));
+        assert!(a.settle(20));
+        assert!(poll(&mut waiting));
+        drop(waiting);
+        let mut c = budget.share();
+        let mut waiting = c.grow(71);
+        assert!(!poll(&mut waiting));
+        // While somebody waits nobody else takes more.
+        assert!(!a.settle(21));
+        drop(waiting);
+        assert!(!budget.is_wanted());
+        assert!(!a.settle(91));
+        assert!(a.settle(90));
+        assert_eq!((budget.used(), budget.free()), (100, 0));
     }
 
     #[test]

@@ -15,7 +15,7 @@ MIB = 1 << 20
 BOUND = 256 * MIB
 # What a broker with two shards needs beside that: code, stacks, rings and tables (54 MiB before the first request),
 # and the 8 MiB that one turn of a shard may admit before it looks again.
-FIXED = 80 * MIB
+FIXED = 96 * MIB
 TOPIC, PARTITIONS = "memory", 6
 PRODUCERS, IN_FLIGHT, LAGGING, TAILING, STALLED = 6, 8, 8, 2, 100
 QUIET_SECONDS, STALLED_SECONDS = 8, 24

@@ -44,13 +44,16 @@ pub enum Fault {
     FlipBit,
 }
 
-/// Which operation a fault hits. Each rule hits once.
+/// Which operation a fault hits. Each rule hits once, unless it says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rule {
     /// The operation with this number, counted from 0 over the whole simulation.
     Number(u64, Fault),
     /// The next of this kind whose path contains the text.
     Next(OpKind, String, Fault),
+    /// Every operation whose path contains the text, as long as the rule stands; without space those that
+    /// reserve some.
+    Every(String, Fault),
 }
 
 /// The rules that have not hit yet.
@@ -76,9 +79,17 @@ impl Faults {
             Rule::Number(at, Fault::ShortWrite) => *at == number && kind == OpKind::Write,
             Rule::Number(at, _) => *at == number,
             Rule::Next(of, text, _) => *of == kind && path.contains(text.as_str()),
+            Rule::Every(text, fault) => {
+                let is_reserving = matches!(kind, OpKind::Allocate | OpKind::CreateDir);
+                (is_reserving || *fault != Fault::NoSpace) && path.contains(text.as_str())
+            }
         };
         let at = self.rules.iter().position(hit)?;
-        let (Rule::Number(_, fault) | Rule::Next(_, _, fault)) = self.rules.remove(at);
+        if let Some(Rule::Every(_, fault)) = self.rules.get(at) {
+            return Some(*fault);
+        }
+        let (Rule::Number(_, fault) | Rule::Next(_, _, fault) | Rule::Every(_, fault)) =
+            self.rules.remove(at);
         self.hits.push(format!("{fault:?} at operation {number}: {kind:?} of {path}"));
         Some(fault)
     }

@@ -39,6 +39,7 @@ impl Shard {
         }
         self.relieve_journal(effects);
         if self.may_grow_journal
+            && !self.is_offline
             && self.deadlines.may_make_file(now.now)
             && let Some(file) = self.journal.wants_file()
         {

@@ -5,12 +5,13 @@
 //! concerns it, and registers the broker with its own controller. The image that follows from that
 //! makes every shard open its partitions; from then on the broker serves.
 
+mod identity;
 mod inherit;
+mod locate;
 pub mod lock;
 mod room;
 mod start;
 mod stop;
-mod stray;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,10 +27,14 @@ use crate::group::GroupConfig;
 use crate::io::Wake;
 use crate::metadata::bootstrap::FEATURES_SUPPORTED;
 use crate::metadata::controller::{AnySetting, BrokerRules, ControllerSettings};
+use crate::metadata::placement::Directories;
 use crate::metadata::record::Endpoint;
 use crate::shard::ShardSettings;
 use crate::topic_config::TopicConfig;
-use crate::types::{NodeId, ShardId, Uuid};
+use crate::types::{NodeId, ShardId};
+
+/// Where the metadata log is, in the first log directory.
+const METADATA_DIR: &str = "__cluster_metadata-0";
 
 /// What the engine is told at its start.
 #[derive(Clone)]
@@ -38,9 +43,11 @@ pub struct EngineSettings {
     pub node_id: NodeId,
     /// `broker.rack`.
     pub rack: Option<String>,
-    /// The log directory.
-    pub log_dir: PathBuf,
-    /// How many shards.
+    /// The log directories, at least one; the metadata log is in the first.
+    pub log_dirs: Vec<PathBuf>,
+    /// Indexes of those, but for the first, that are known to be of no use.
+    pub log_dirs_failed: Vec<usize>,
+    /// How many shards: as many as log directories at least.
     pub shards: ShardId,
     /// The core of each shard; none leaves it to the kernel.
     pub cores: Vec<Option<usize>>,
@@ -81,17 +88,17 @@ pub struct EngineSettings {
 pub struct Identity {
     /// `cluster.id`.
     pub cluster_id: String,
-    /// `directory.id` of the log directory.
-    pub directory_id: Uuid,
+    /// The log directories.
+    pub directories: Directories,
 }
 
-/// What concerns all shards at once, from any thread: the broker's stop, its disk's failure, and
+/// What concerns all shards at once, from any thread: the broker's stop, its disks' failures, and
 /// questions from outside.
 #[derive(Clone)]
 pub struct Stop {
     flag: Arc<AtomicBool>,
-    /// Whether the log directory failed, on whichever shard.
-    failed: Arc<AtomicBool>,
+    /// Which log directories failed: a bit of each.
+    failed: Arc<AtomicU64>,
     /// How often a disk was found full, on whichever shard.
     full: Arc<AtomicU64>,
     wakes: Vec<Arc<dyn Wake>>,
@@ -142,9 +149,10 @@ impl Stop {
         self.flag.load(Ordering::SeqCst)
     }
 
-    /// The log directory failed on one shard: no shard may acknowledge anything from now on.
-    pub fn fail(&self) {
-        self.failed.store(true, Ordering::SeqCst);
+    /// The log directory at an index failed: none of its shards may acknowledge anything from now on,
+    /// and if it is the first, which has the metadata log, no shard at all.
+    pub fn fail(&self, directory: usize) {
+        self.failed.fetch_or(bit(directory), Ordering::SeqCst);
         for wake in &self.wakes {
             wake.wake();
         }
@@ -164,11 +172,28 @@ impl Stop {
         self.full.load(Ordering::SeqCst)
     }
 
-    /// Whether the log directory failed.
+    /// Whether the log directory at an index failed.
     #[must_use]
-    pub fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::SeqCst)
+    pub fn has_failed(&self, directory: usize) -> bool {
+        self.failed.load(Ordering::SeqCst) & bit(directory) != 0
     }
+
+    /// How many log directories failed.
+    #[must_use]
+    pub fn failure_count(&self) -> u32 {
+        self.failed.load(Ordering::Relaxed).count_ones()
+    }
+
+    /// Which of the first `count` log directories failed.
+    #[must_use]
+    pub fn failed_directories(&self, count: usize) -> Vec<usize> {
+        (0..count).filter(|directory| self.has_failed(*directory)).collect()
+    }
+}
+
+/// That of a log directory. There are no more of them than shards.
+const fn bit(directory: usize) -> u64 {
+    1 << (directory % 64)
 }
 
 impl EngineSettings {
@@ -179,7 +204,8 @@ impl EngineSettings {
         Self {
             node_id,
             rack: None,
-            log_dir,
+            log_dirs: vec![log_dir],
+            log_dirs_failed: Vec::new(),
             shards: 1,
             cores: Vec::new(),
             memory_bytes: 64 << 20,
@@ -213,7 +239,7 @@ impl EngineSettings {
             shard,
             shards: self.shards,
             node_id: self.node_id,
-            log_dir: Arc::from(self.log_dir.as_path()),
+            log_dir: Arc::from(self.log_dir_of(shard)),
             is_flushed: self.is_flushed,
             is_deep: self.is_deep,
             memory_bytes: self.memory_bytes / usize::from(self.shards.max(1)),
@@ -227,10 +253,16 @@ impl EngineSettings {
     }
 
     fn metadata_dir(&self) -> PathBuf {
-        self.log_dir.join("__cluster_metadata-0")
+        self.log_dir(0).join(METADATA_DIR)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        Path::new(&self.log_dir).join(name)
+    /// The log directory at an index.
+    fn log_dir(&self, index: usize) -> &Path {
+        self.log_dirs.get(index).map(PathBuf::as_path).unwrap_or(Path::new(""))
+    }
+
+    /// The log directory that a shard serves.
+    fn log_dir_of(&self, shard: ShardId) -> &Path {
+        self.log_dir(usize::from(shard) % self.log_dirs.len().max(1))
     }
 }

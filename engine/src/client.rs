@@ -13,13 +13,15 @@ use crate::boot::{Identity, Stop};
 use crate::io::Env;
 use crate::io::lane::LaneSender;
 use crate::io::notify::Notify;
+use crate::limits::FULL_DISK_RETRY_MS;
 use crate::machine::Token;
 use crate::metadata::Image;
-use crate::metadata::placement::shard_of;
+use crate::metadata::controller::ControllerCall;
+use crate::metadata::placement::Directories;
 use crate::shard::Inheritance;
 use crate::shard::call::{Answer, Call, ReplyTo};
 use crate::shard::event::{DiskFailure, Event};
-use crate::types::{Nanos, ShardId, TopicPartition};
+use crate::types::{Nanos, NodeId, ShardId, TopicPartition};
 
 /// What goes over a lane.
 #[derive(Debug)]
@@ -86,9 +88,12 @@ struct Inner<E: Env> {
     free: RefCell<Vec<usize>>,
     lanes: RefCell<Vec<Option<Lane>>>,
     image: RefCell<Arc<Image>>,
+    directories: RefCell<Directories>,
     stats: Cell<ClientStats>,
     stop: Stop,
     has_told_failure: Cell<bool>,
+    /// How many failed directories the controller was told of.
+    reported_failures: Cell<u32>,
     full_count: Cell<u64>,
     may_serve: Cell<bool>,
     bell: Notify,
@@ -123,9 +128,11 @@ impl<E: Env> Client<E> {
             free: RefCell::default(),
             lanes: RefCell::new(lanes.into_iter().map(|sender| sender.map(lane)).collect()),
             image: RefCell::default(),
+            directories: RefCell::default(),
             stats: Cell::default(),
             stop,
             has_told_failure: Cell::new(false),
+            reported_failures: Cell::new(0),
             full_count: Cell::new(0),
             may_serve: Cell::new(false),
             bell: Notify::new(),
@@ -153,7 +160,17 @@ impl<E: Env> Client<E> {
     /// The shard that owns a partition.
     #[must_use]
     pub fn owner(&self, partition: TopicPartition) -> ShardId {
-        shard_of(partition, self.0.shards)
+        self.0.directories.borrow().owner(&self.0.image.borrow(), partition, self.0.shards)
+    }
+
+    /// The log directories.
+    #[must_use]
+    pub fn directories(&self) -> Directories {
+        self.0.directories.borrow().clone()
+    }
+
+    pub(crate) fn set_directories(&self, directories: Directories) {
+        *self.0.directories.borrow_mut() = directories;
     }
 
     /// The metadata as this shard has it.
@@ -236,16 +253,59 @@ impl<E: Env> Client<E> {
         self.0.env.notify();
     }
 
-    /// The log directory failed here: all shards are told.
+    /// The log directory failed here: its other shards are told, and all of them if it has the metadata
+    /// log.
     pub(crate) fn fail(&self, failure: &DiskFailure) {
-        tracing::debug!(shard = self.0.shard, %failure, "all shards stop acknowledging");
-        self.0.has_told_failure.set(true);
-        self.0.stop.fail();
+        let (shard, directory) = (self.0.shard, self.0.directories.borrow().of_shard(self.0.shard));
+        tracing::debug!(shard, directory, %failure, "its shards stop acknowledging");
+        if !self.0.has_told_failure.replace(true) {
+            self.0.stop.fail(directory);
+        }
     }
 
-    /// The log directory's failure on another shard, once.
+    /// On the shard of the controller: has directories that failed since the last time taken out of the
+    /// broker's registration.
+    pub(crate) fn report_failed_directories(&self, node_id: NodeId) {
+        let count = self.0.stop.failure_count();
+        if self.0.shard != 0 || count == self.0.reported_failures.get() || !self.may_serve() {
+            return;
+        }
+        self.0.reported_failures.set(count);
+        let directories = self.directories();
+        let failed = self.0.stop.failed_directories(directories.count());
+        let ids: Vec<_> = failed.into_iter().filter_map(|index| directories.id(index)).collect();
+        let client = self.clone();
+        self.0.env.spawn(async move {
+            let directories = ids;
+            let call = ControllerCall::DirectoriesFailed { broker_id: node_id, directories };
+            // Refused while the disk is full.
+            while let Answer::Controller(Err(_)) =
+                client.call(0, Call::Controller(call.clone())).await
+                && !client.is_stopping()
+                && !client.has_failed(0)
+            {
+                let env = &client.0.env;
+                env.sleep_until(env.now().plus_ms(FULL_DISK_RETRY_MS)).await;
+            }
+        });
+    }
+
+    /// A log directory was found to be of no use.
+    pub(crate) fn fail_directory(&self, directory: usize) {
+        self.0.stop.fail(directory);
+    }
+
+    /// Whether the log directory at an index failed.
+    #[must_use]
+    pub fn has_failed(&self, directory: usize) -> bool {
+        self.0.stop.has_failed(directory)
+    }
+
+    /// The failure on another shard of the log directory, or of the one with the metadata log, once.
     pub(crate) fn failure_elsewhere(&self) -> Option<DiskFailure> {
-        let is_new = self.0.stop.has_failed() && !self.0.has_told_failure.replace(true);
+        let own = self.0.directories.borrow().of_shard(self.0.shard);
+        let has_failed = self.0.stop.has_failed(own) || self.0.stop.has_failed(0);
+        let is_new = has_failed && !self.0.has_told_failure.replace(true);
         is_new.then(|| DiskFailure {
             action: "use",
             path: "the log directory".to_owned(),

@@ -68,6 +68,7 @@ impl<E: Env> Driver<E> {
         }
         self.stop().await;
         Stopped {
+            shard: self.client.shard(),
             is_clean: self.shard.is_clean(),
             ends: self.shard.ends(),
             starts: self.shard.log_starts(),
@@ -102,6 +103,7 @@ impl<E: Env> Driver<E> {
         if let Some(failure) = self.client.failure_elsewhere() {
             self.shard.on_event(now, Event::JobFailed(failure), &mut self.effects);
         }
+        self.client.report_failed_directories(self.shard.node_id());
         if self.client.was_disk_full() {
             self.jobs.hurry();
             self.shard.on_event(now, Event::DiskFull, &mut self.effects);
@@ -139,8 +141,10 @@ impl<E: Env> Driver<E> {
             Effect::Adopt(image) => self.client.set_image(image),
             Effect::DiskFull => self.client.note_full(),
             Effect::Offline(failure) => {
-                tracing::error!(%failure, "THE LOG DIRECTORY IS OFFLINE: nothing is acknowledged any \
-                    more; find the cause, then restart the broker");
+                let log_dir = self.jobs.log_dir().display();
+                tracing::error!(%failure, %log_dir, "THE LOG DIRECTORY IS OFFLINE: nothing is \
+                    acknowledged any more for its partitions, or for any if it has the metadata log; find \
+                    the cause, then restart the broker");
                 self.client.fail(&failure);
             }
             Effect::Run(job) => {

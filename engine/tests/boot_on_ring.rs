@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 
 use bytes::Bytes;
+use millrace_engine::boot::lock::{DirLocks, LockError};
 use millrace_engine::boot::{EngineSettings, Serve, start};
 use millrace_engine::client::Client;
 use millrace_engine::io::runtime::RingEnv;
@@ -86,6 +87,15 @@ where
     W: Fn(Client<RingEnv>) -> F + Clone + Send + 'static,
     F: Future<Output = ()> + 'static,
 {
+    with_settings(settings(dir, shards), work);
+}
+
+/// The same with these settings.
+fn with_settings<W, F>(settings: EngineSettings, work: W)
+where
+    W: Fn(Client<RingEnv>) -> F + Clone + Send + 'static,
+    F: Future<Output = ()> + 'static,
+{
     let (done, finished): (Sender<()>, _) = channel();
     let serve = move |shard: ShardId| -> Serve<RingEnv> {
         let (work, done) = (work.clone(), done.clone());
@@ -98,7 +108,7 @@ where
             })
         })
     };
-    let (running, stop, _) = start(settings(dir, shards), serve).expect("the broker starts");
+    let (running, stop, _) = start(settings, serve).expect("the broker starts");
     finished.recv().expect("the work ends");
     stop.stop();
     running.join();
@@ -138,4 +148,43 @@ fn what_is_appended_is_there_after_a_clean_stop() {
             assert_eq!(append(&client, id, batch("more", 10)).await, 20);
         }
     });
+}
+
+#[test]
+fn each_of_two_directories_is_complete_after_a_clean_stop() {
+    let dirs = [scratch("first-of-two"), scratch("second-of-two")];
+    let both = || EngineSettings { log_dirs: dirs.to_vec(), ..settings(&dirs[0], 2) };
+    with_settings(both(), |client| async move {
+        create(&client, "orders", 2).await;
+        for i in 0..2 {
+            assert_eq!(append(&client, partition(&client, i), batch("some", 1_000)).await, 0);
+        }
+    });
+    for (index, dir) in dirs.iter().enumerate() {
+        for name in [".kafka_cleanshutdown", "meta.properties", &format!("orders-{index}")] {
+            assert!(dir.join(name).exists(), "{name} is in {}", dir.display());
+        }
+        let points = std::fs::read_to_string(dir.join("recovery-point-offset-checkpoint"));
+        assert!(points.expect("it is there").contains(&format!("orders {index} 1")));
+    }
+    with_settings(both(), |client| async move {
+        for i in 0..2 {
+            assert!(read(&client, partition(&client, i), 0).await.len() > 1_000);
+        }
+    });
+}
+
+#[test]
+fn one_directory_by_two_names_is_refused_and_one_of_no_use_left_out() {
+    let (dir, file) = (scratch("locked"), scratch("locked-file"));
+    let again = dir.join("..").join("locked");
+    let locks = DirLocks::take(&[dir.clone(), again]);
+    assert!(matches!(locks, Err(LockError::Twice { .. })), "{locks:?}");
+    drop(std::fs::remove_file(&file));
+    std::fs::write(&file, "not a directory").expect("it is written");
+    let below = file.join("below");
+    let locks = DirLocks::take(&[dir, below.clone()]).expect("it goes on with the first");
+    assert_eq!(locks.failed, [1]);
+    let locks = DirLocks::take(&[below]);
+    assert!(matches!(locks, Err(LockError::Io { .. })), "{locks:?}");
 }

@@ -3,13 +3,14 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use millrace_engine::boot::lock::DirLock;
+use millrace_engine::boot::lock::DirLocks;
 use millrace_engine::boot::{self, EngineSettings, Identity, ScrubSettings, Serve, Stop};
 use millrace_engine::client::Client;
 use millrace_engine::group::GroupConfig;
@@ -136,7 +137,7 @@ fn serve(loaded: Loaded) -> Result<(), LaunchError> {
     let config = Arc::new(loaded.config);
     check_machine().map_err(|error| other(error.into()))?;
     // Kept until the last file is written.
-    let lock = DirLock::take(&config.data_dir).map_err(|error| other(error.into()))?;
+    let locks = DirLocks::take(&config.log_dirs).map_err(|error| other(error.into()))?;
     let addresses = addresses(&config)?;
     let admin_port = Port::open(config.admin.as_ref())?;
     let signals = StopSignals::catch().map_err(|error| other(error.into()))?;
@@ -154,7 +155,8 @@ fn serve(loaded: Loaded) -> Result<(), LaunchError> {
     };
     let admin = admin_port.map(|port| port.serve(Arc::clone(&broker))).transpose();
     let admin = admin.map_err(|error| other(error.into()))?;
-    let settings = engine_settings(&config, &door.addresses);
+    let log_dirs_failed = locks.failed.clone();
+    let settings = EngineSettings { log_dirs_failed, ..engine_settings(&config, &door.addresses) };
     let (addresses, counters) = (Arc::clone(&door.addresses), Arc::clone(&door.counters));
     let open_doors = move |_shard: ShardId| -> Serve<RingEnv> {
         let door = door.clone();
@@ -174,7 +176,7 @@ fn serve(loaded: Loaded) -> Result<(), LaunchError> {
     running.join();
     drop(admin);
     counters.iter().for_each(|counters| counters.log());
-    drop(lock);
+    drop(locks);
     is_open
 }
 
@@ -243,8 +245,9 @@ fn wait_for_doors(
 fn announce(config: &BrokerConfig, addresses: &Addresses, identity: &Identity, shards: ShardId) {
     let at: Vec<String> = addresses.iter().map(|(_, address)| address.to_string()).collect();
     tracing::info!("millrace {} listening on {}", env!("CARGO_PKG_VERSION"), at.join(", "));
-    let dir = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
-    tracing::info!("data lies in {}", dir.display());
+    let shown = |dir: &PathBuf| std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
+    let dirs: Vec<_> = config.log_dirs.iter().map(|dir| shown(dir).display().to_string()).collect();
+    tracing::info!("data lies in {}", dirs.join(", "));
     let plural = if shards == 1 { "" } else { "s" };
     let (node, cluster) = (config.node_id, &identity.cluster_id);
     tracing::info!("{shards} shard{plural}, node {node} of cluster {cluster}");
@@ -328,7 +331,8 @@ fn engine_settings(config: &BrokerConfig, addresses: &Addresses) -> EngineSettin
     EngineSettings {
         node_id: config.node_id,
         rack: config.rack.clone(),
-        log_dir: config.data_dir.clone(),
+        log_dirs: config.log_dirs.clone(),
+        log_dirs_failed: Vec::new(),
         shards: millrace.shards,
         cores: cores(config),
         memory_bytes: bytes(

@@ -66,7 +66,10 @@ fn the_embedded_single_node() {
     let loaded = load("").expect("starts");
     assert_eq!(loaded.notices, []);
     let config = loaded.config;
-    assert_eq!((config.node_id, config.data_dir.as_path()), (1, Path::new("./millrace-data")));
+    assert_eq!(
+        (config.node_id, config.log_dirs.as_slice()),
+        (1, &[PathBuf::from("./millrace-data")][..])
+    );
     let listener = &config.listeners[..];
     assert_eq!(listener.len(), 1);
     assert_eq!(listener[0].name, "PLAINTEXT");
@@ -103,10 +106,24 @@ fn the_embedded_single_node() {
 }
 
 #[test]
+fn each_log_directory_has_a_shard_at_least() {
+    let loaded = load("log.dirs=/a, /b,/c\nmillrace.shards=2").expect("starts");
+    assert_eq!(loaded.config.log_dirs, ["/a", "/b", "/c"].map(PathBuf::from));
+    assert_eq!(loaded.config.millrace.shards, 3);
+    let notices: Vec<_> = loaded.notices.iter().map(ToString::to_string).collect();
+    let expected = "millrace.shards: 3 instead of 2: each log directory has shards of its own";
+    assert_eq!(notices, [expected]);
+    assert_eq!(start("log.dirs=/a,/b\nmillrace.shards=5").millrace.shards, 5);
+    let many: Vec<_> = (0..65).map(|index| format!("/{index}")).collect();
+    let error = load(&format!("log.dirs={}", many.join(","))).expect_err("is refused").to_string();
+    assert!(error.contains("it names 65 directories"), "{error}");
+}
+
+#[test]
 fn apache_kafkas_sample_starts_unchanged() {
     let loaded = load(SAMPLE).map_err(|errors| errors.to_string()).expect("starts");
     let config = &loaded.config;
-    assert_eq!(config.data_dir, PathBuf::from("/tmp/kraft-combined-logs"));
+    assert_eq!(config.log_dirs, [PathBuf::from("/tmp/kraft-combined-logs")]);
     assert_eq!(config.listeners.len(), 1, "the controller's is left out");
     let listener = &config.listeners[0];
     assert!(listener.bind.is_wildcard() && !listener.bind.is_loopback());
@@ -175,10 +192,7 @@ const REFUSED: &[(&str, &str)] = &[
         "controller.quorum.voters=a:1",
         "controller.quorum.voters=a:1: it is not of the form id@host:port",
     ),
-    (
-        "log.dirs=/a,/b",
-        "log.dirs=/a,/b: several data directories are not built yet: name one, over several devices if you like (RAID 0, LVM)",
-    ),
+    ("log.dirs=/a,/b\nmillrace.pin.cores=0", "millrace.pin.cores=0: it names 1 cores for 2 shards"),
     ("log.dirs=", "log.dirs: it must name the directory of all data"),
     ("log.retention.ms=0", "log.retention.ms=0: it must be at least 1, or -1 for no limit"),
     ("log.roll.ms=0", "log.roll.ms=0: Value must be at least 1"),
@@ -284,7 +298,7 @@ fn what_does_not_start() {
 
 #[test]
 fn all_mistakes_at_once() {
-    let text = "num.partitions=0\nlog.dirs=/a,/b\nprocess.roles=broker\nnum.partition=3\n";
+    let text = "num.partitions=0\nlog.dirs=\nprocess.roles=broker\nnum.partition=3\n";
     let overrides = ["nonsense".to_owned(), "=x".to_owned(), "node.id=-1".to_owned()];
     let errors = config::load(text.as_bytes(), &overrides, &surroundings()).expect_err("refused");
     let mut keys: Vec<&str> = errors.problems.iter().map(|p| p.key.as_str()).collect();
@@ -378,7 +392,7 @@ fn values_reach_their_places() {
          listener.security.protocol.map=IN:PLAINTEXT,out:PLAINTEXT\ninter.broker.listener.name=in\n",
     );
     assert_eq!((config.node_id, config.rack.as_deref()), (7, Some("r1")));
-    assert_eq!(config.data_dir, PathBuf::from("/data"));
+    assert_eq!(config.log_dirs, [PathBuf::from("/data")]);
     assert_eq!(config.topic_defaults.retention_ms, 120_000, "minutes before hours");
     assert_eq!(config.topic_defaults.segment_ms, 5, "milliseconds before hours");
     assert_eq!(config.topic_defaults.cleanup_policy, CleanupPolicy { compact: true, delete: true });

@@ -1,5 +1,6 @@
-//! What the last run left in the log directory.
+//! What the last run left in the log directories.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,18 +17,19 @@ use crate::job::checkpoints::{
 use crate::job::journal_file::{parse_journal_name, read_journal};
 use crate::journal::format::FormatError;
 use crate::journal::plan::FileId;
-use crate::journal::replay::{self, RedoByPartition};
+use crate::journal::replay::{self, FileContent, RedoByPartition};
 use crate::limits::JOURNAL_FILE_BYTES;
 use crate::log::checkpoint::{LOG_START_OFFSETS, MetaProperties};
-use crate::metadata::placement::shard_of;
-use crate::metadata::{Image, bootstrap};
+use crate::metadata::Image;
+use crate::metadata::placement::Directories;
 use crate::shard::Inheritance;
+use crate::shard::controller_host::METADATA_PARTITION;
 use crate::shard::event::{DiskFailure, OffsetsFile};
 use crate::types::{NodeId, ShardId, TopicPartition, Uuid};
 
 /// Largest small file that is read at the start. Bytes.
 const SMALL_FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
-const META_PROPERTIES: &str = "meta.properties";
+pub(super) const META_PROPERTIES: &str = "meta.properties";
 /// Offsets below which everything is in segments.
 pub(super) const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 /// The marker of a clean stop.
@@ -69,6 +71,72 @@ pub enum BootError {
         /// In the configuration.
         configured: NodeId,
     },
+    /// `meta.properties` belongs to another cluster than that of the first directory.
+    #[error(
+        "the log directory {} belongs to the cluster {found}, {} to {expected}: take one of them out of \
+         log.dirs", path.display(), first.display()
+    )]
+    OtherCluster {
+        /// The directory.
+        path: PathBuf,
+        /// In its file.
+        found: String,
+        /// The first directory.
+        first: PathBuf,
+        /// In its file.
+        expected: String,
+    },
+    /// Two directories have the same id.
+    #[error(
+        "the log directories {} and {} have the same directory.id: one is a copy of the other, or both \
+         are the same; take one of them out of log.dirs", first.display(), second.display()
+    )]
+    SameDirectory {
+        /// One.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// The metadata log is not in the first directory.
+    #[error(
+        "the metadata log is in {}, which must be the first of log.dirs instead of {}",
+        found.display(), first.display()
+    )]
+    MetadataElsewhere {
+        /// Where it is.
+        found: PathBuf,
+        /// Where it has to be.
+        first: PathBuf,
+    },
+    /// The first directory is new, another one is not.
+    #[error(
+        "{} is the first of log.dirs, where the metadata log has to be, but it was never used, and {} \
+         belongs to the cluster {cluster_id}: name the directory with __cluster_metadata-0 first",
+        first.display(), used.display()
+    )]
+    MetadataMissing {
+        /// The first.
+        first: PathBuf,
+        /// The other.
+        used: PathBuf,
+        /// Its cluster.
+        cluster_id: String,
+    },
+    /// A partition is in two directories.
+    #[error(
+        "partition {partition} of topic {topic} is in two log directories, {} and {}: move one of them \
+         away", first.display(), second.display()
+    )]
+    FoundTwice {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// Here.
+        first: PathBuf,
+        /// And there.
+        second: PathBuf,
+    },
     /// A file's text is not what it should be.
     #[error("{} cannot be read: {reason}", path.display())]
     Malformed {
@@ -90,87 +158,218 @@ pub enum BootError {
     Metadata(String),
 }
 
-/// What shard 0 hands out at the start.
+/// What the last run left, for shard 0 to hand out.
 pub(super) struct Inherited {
     pub(super) identity: Identity,
-    pub(super) by_shard: Vec<Inheritance>,
+    /// Log directories that cannot be used.
+    pub(super) failed: Vec<usize>,
+    /// What concerns every shard.
+    pub(super) common: Inheritance,
     /// Redo of the metadata log.
     pub(super) metadata_redo: Vec<replay::Redo>,
+    redo: RedoByPartition,
+    journals: Vec<JournalFound>,
     /// Journal files that are needed until every partition is open.
     pub(super) old_journals: Vec<PathBuf>,
-    pub(super) was_clean: bool,
-    /// What only Kafka's files say, by name: log start offsets and recovery points.
-    pub(super) named: [OffsetsByName; 2],
+    /// What only Kafka's files say, by directory and name: log start offsets and recovery points.
+    pub(super) named: Vec<(usize, [OffsetsByName; 2])>,
 }
 
+struct JournalFound {
+    /// Which directory it is in.
+    directory: usize,
+    shard: ShardId,
+    file: FileId,
+    path: PathBuf,
+    is_whole: bool,
+}
+
+/// A log directory that can be read.
+pub(super) struct Seen {
+    /// Which one.
+    pub(super) index: usize,
+    entries: Vec<DirEntry>,
+    /// None if it was never used.
+    pub(super) meta: Option<MetaProperties>,
+}
+
+impl Seen {
+    /// Whether it is one of several that was added since the last run.
+    fn is_new(&self) -> bool {
+        self.index > 0 && self.meta.is_none()
+    }
+
+    /// Whether something of this name is in it.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.entries.iter().any(|entry| entry.name == name)
+    }
+}
+
+/// Reads what is in the log directories. What only a failing disk explains takes a directory out, unless
+/// it is the first one; anything else refuses the start.
 pub(super) async fn inherit<E: Env>(
     env: &E,
     settings: &EngineSettings,
 ) -> Result<Inherited, BootError> {
-    let io_error = |source| BootError::Io { path: settings.log_dir.clone(), source };
-    env.create_dir(&settings.log_dir).await.map_err(io_error)?;
+    let mut seen = Vec::new();
+    let mut failed = settings.log_dirs_failed.clone();
+    for index in 0..settings.log_dirs.len() {
+        if failed.contains(&index) {
+            continue;
+        }
+        match look(env, settings, index).await {
+            Ok(directory) => seen.push(directory),
+            Err(error) => failed.push(set_aside(settings, index, error)?),
+        }
+    }
+    let cluster_id = super::identity::cluster_id(env, settings, &seen)?;
+    let mut inherited = Inherited {
+        identity: Identity { cluster_id, directories: Directories::default() },
+        failed: Vec::new(),
+        common: Inheritance {
+            was_clean: seen.iter().all(|d| d.has(CLEAN_SHUTDOWN) || d.is_new()),
+            ..Inheritance::default()
+        },
+        metadata_redo: Vec::new(),
+        redo: RedoByPartition::new(),
+        journals: Vec::new(),
+        old_journals: Vec::new(),
+        named: Vec::new(),
+    };
+    let mut ids = vec![None; settings.log_dirs.len()];
+    let mut contents = Vec::new();
+    for directory in &seen {
+        let index = directory.index;
+        match take(env, settings, directory, &mut inherited).await {
+            Ok((id, found)) => {
+                contents.extend(found);
+                if let Some(slot) = ids.get_mut(index) {
+                    *slot = Some(id);
+                }
+            }
+            Err(error) => failed.push(set_aside(settings, index, error)?),
+        }
+    }
+    let (mut redo, highest) = replay::merge(contents);
+    if inherited.common.was_clean {
+        redo.clear();
+    }
+    inherited.common.next_file_sequence = highest + 1;
+    inherited.metadata_redo = redo.remove(&METADATA_PARTITION).unwrap_or_default();
+    inherited.redo = redo;
+    inherited.identity.directories = Directories::new(settings.node_id, ids);
+    inherited.common.directories = inherited.identity.directories.clone();
+    inherited.failed = failed;
+    Ok(inherited)
+}
+
+/// Says loudly that a log directory is not used. An error if the broker cannot do without.
+fn set_aside(
+    settings: &EngineSettings,
+    index: usize,
+    error: BootError,
+) -> Result<usize, BootError> {
+    let is_disk = match &error {
+        BootError::Io { .. } => true,
+        BootError::Disk(failure) => !failure.is_damage,
+        _ => false,
+    };
+    if index == 0 || !is_disk {
+        return Err(error);
+    }
+    let log_dir = settings.log_dir(index).display();
+    tracing::error!(%log_dir, %error,
+        "THE LOG DIRECTORY IS OFFLINE: it cannot be used, nor can the partitions in it until the next start");
+    Ok(index)
+}
+
+/// What is in a log directory. It is made if it is not there.
+async fn look<E: Env>(env: &E, settings: &EngineSettings, index: usize) -> Result<Seen, BootError> {
+    let dir = settings.log_dir(index);
+    let io_error = |source| BootError::Io { path: dir.to_owned(), source };
+    env.create_dir(dir).await.map_err(io_error)?;
     // A killed process may have made and renamed files here, and not flushed that any more.
-    env.sync_dir(&settings.log_dir).await.map_err(io_error)?;
-    if let Some(parent) = settings.log_dir.parent()
+    env.sync_dir(dir).await.map_err(io_error)?;
+    if let Some(parent) = dir.parent()
         && let Err(error) = env.sync_dir(parent).await
     {
         // Who may not look into it has been given the directory by somebody else.
         tracing::debug!(path = %parent.display(), %error, "the parent directory is not flushed");
     }
-    let entries = env.list_dir(&settings.log_dir).await.map_err(io_error)?;
-    super::room::give_back(env, &settings.log_dir, &entries).await?;
-    let identity = identity(env, settings, &entries).await?;
-    let was_clean = entries.iter().any(|entry| entry.name == CLEAN_SHUTDOWN);
-    if was_clean {
-        // From here on a stop is unclean until it is finished.
-        let path = settings.path(CLEAN_SHUTDOWN);
-        env.remove_file(&path).await.map_err(io_error)?;
-        env.sync_dir(&settings.log_dir).await.map_err(io_error)?;
+    let entries = env.list_dir(dir).await.map_err(io_error)?;
+    super::room::give_back(env, dir, &entries).await?;
+    let mut meta = None;
+    if entries.iter().any(|entry| entry.name == META_PROPERTIES) {
+        let path = dir.join(META_PROPERTIES);
+        let malformed = |reason: String| BootError::Malformed { path: path.clone(), reason };
+        let bytes = read_small(env, &path).await?;
+        let text = String::from_utf8(bytes).map_err(|error| malformed(error.to_string()))?;
+        let parsed = MetaProperties::from_text(&text);
+        meta = Some(parsed.map_err(|error| malformed(error.to_string()))?);
     }
-    remove_leftovers(env, &entries);
-    let dir = &settings.log_dir;
+    Ok(Seen { index, entries, meta })
+}
+
+/// Takes over a log directory: its id, and what its journals hold.
+async fn take<E: Env>(
+    env: &E,
+    settings: &EngineSettings,
+    directory: &Seen,
+    inherited: &mut Inherited,
+) -> Result<(Uuid, Vec<FileContent>), BootError> {
+    let dir = settings.log_dir(directory.index);
+    let io_error = |source| BootError::Io { path: dir.to_owned(), source };
+    let cluster_id = &inherited.identity.cluster_id;
+    let id = super::identity::complete(env, settings, directory, cluster_id).await?;
+    if directory.has(CLEAN_SHUTDOWN) {
+        // From here on a stop is unclean until it is finished.
+        env.remove_file(&dir.join(CLEAN_SHUTDOWN)).await.map_err(io_error)?;
+        env.sync_dir(dir).await.map_err(io_error)?;
+    }
+    remove_leftovers(env, &directory.entries);
     let log_starts = read_offsets(env, dir, OffsetsFile::LogStarts).await?;
     let recovery_points = read_offsets(env, dir, OffsetsFile::RecoveryPoints).await?;
     let named = [
         read_by_name(env, dir, LOG_START_OFFSETS).await?.filter(|_| log_starts.is_none()),
         read_by_name(env, dir, RECOVERY_POINTS).await?.filter(|_| recovery_points.is_none()),
     ];
-    let journals = journals(env, settings, &entries).await?;
-    let common = Inheritance {
-        log_starts: log_starts.unwrap_or_default(),
-        next_file_sequence: journals.next_sequence,
-        was_clean,
-        recovery_points: Arc::new(recovery_points.unwrap_or_default()),
-        ..Inheritance::default()
-    };
-    let inherited = distribute(settings, identity, &common, journals);
-    Ok(Inherited { named: named.map(Option::unwrap_or_default), ..inherited })
+    let (files, contents) = journals(env, settings, directory).await?;
+    let common = &mut inherited.common;
+    raise(&mut common.log_starts, log_starts.unwrap_or_default());
+    raise(Arc::make_mut(&mut common.recovery_points), recovery_points.unwrap_or_default());
+    inherited.named.push((directory.index, named.map(Option::unwrap_or_default)));
+    inherited.journals.extend(files);
+    Ok((id, contents))
 }
 
-struct Journals {
-    redo: RedoByPartition,
-    next_sequence: u64,
-    files: Vec<(ShardId, FileId, PathBuf, bool)>,
+/// Adds offsets to others; they only rise.
+fn raise(known: &mut OffsetsById, more: OffsetsById) {
+    for (id, offset) in more {
+        let at = known.entry(id).or_insert(offset);
+        *at = offset.max(*at);
+    }
 }
 
+/// The journals in a log directory, whichever shards they are of, and what they hold.
 async fn journals<E: Env>(
     env: &E,
     settings: &EngineSettings,
-    entries: &[DirEntry],
-) -> Result<Journals, BootError> {
+    directory: &Seen,
+) -> Result<(Vec<JournalFound>, Vec<FileContent>), BootError> {
     let mut contents = Vec::new();
     let mut files = Vec::new();
-    for entry in entries {
+    for entry in &directory.entries {
         let Some((shard, file)) = parse_journal_name(&entry.name) else { continue };
         let bytes: Bytes = read_journal(env, &entry.path).await.map_err(|source| {
             if DirectIo::is_unsupported(&source) {
-                BootError::NoDirectIo { path: settings.log_dir.clone() }
+                BootError::NoDirectIo { path: settings.log_dir(directory.index).to_owned() }
             } else {
                 BootError::Io { path: entry.path.clone(), source }
             }
         })?;
         let is_whole = bytes.len() as u64 == JOURNAL_FILE_BYTES;
-        files.push((shard, file, entry.path.clone(), is_whole));
+        let path = entry.path.clone();
+        files.push(JournalFound { directory: directory.index, shard, file, path, is_whole });
         match replay::read_file(&bytes) {
             Ok(content) => {
                 for position in &content.damaged {
@@ -185,90 +384,51 @@ async fn journals<E: Env>(
             }
         }
     }
-    let (redo, highest) = replay::merge(contents);
-    Ok(Journals { redo, next_sequence: highest + 1, files })
+    Ok((files, contents))
 }
 
-/// Gives every shard what concerns it.
-fn distribute(
-    settings: &EngineSettings,
-    identity: Identity,
-    common: &Inheritance,
-    journals: Journals,
-) -> Inherited {
-    let was_clean = common.was_clean;
-    let is_needed = !was_clean;
-    let mut by_shard: Vec<Inheritance> = (0..settings.shards)
-        .map(|shard| {
-            let mine = journals.files.iter().filter(|(of, ..)| *of == shard);
-            let next_file = mine.clone().map(|(_, file, ..)| file + 1).max().unwrap_or(0);
-            let reusable = mine
-                .filter(|(_, _, _, is_whole)| !is_needed && *is_whole)
-                .map(|(_, file, ..)| *file)
-                .collect();
-            Inheritance { next_file, reusable, ..common.clone() }
-        })
-        .collect();
-    let mut metadata_redo = Vec::new();
-    if is_needed {
-        for (partition, redo) in journals.redo {
-            if partition.topic_id == Uuid::METADATA_TOPIC {
-                metadata_redo = redo;
-                continue;
-            }
-            let shard = usize::from(shard_of(partition, settings.shards));
+impl Inherited {
+    /// Gives every shard what concerns it. `moved` are partitions that are in another directory than the
+    /// metadata say.
+    pub(super) fn distribute(
+        &mut self,
+        settings: &EngineSettings,
+        image: &Image,
+        moved: &BTreeMap<TopicPartition, Uuid>,
+    ) -> Vec<Inheritance> {
+        let is_needed = !self.common.was_clean;
+        let directories = &self.common.directories;
+        let is_of = |journal: &JournalFound, shard| {
+            journal.shard == shard && journal.directory == directories.of_shard(shard)
+        };
+        let mut by_shard: Vec<Inheritance> = (0..settings.shards)
+            .map(|shard| {
+                let mine = self.journals.iter().filter(|journal| is_of(journal, shard));
+                let next_file = mine.clone().map(|journal| journal.file + 1).max().unwrap_or(0);
+                let reusable = mine.filter(|journal| !is_needed && journal.is_whole);
+                let reusable = reusable.map(|journal| journal.file).collect();
+                Inheritance { next_file, reusable, ..self.common.clone() }
+            })
+            .collect();
+        for (partition, redo) in std::mem::take(&mut self.redo) {
+            let found = moved.get(&partition).map(|id| directories.of_id(*id));
+            let recorded = || image.topics.partition(partition).map(|image| directories.of(image));
+            let index = found.or_else(recorded).flatten().unwrap_or(0);
+            let shard = usize::from(directories.shard_in(index, partition, settings.shards));
             if let Some(inheritance) = by_shard.get_mut(shard) {
                 inheritance.redo.insert(partition, redo);
             }
         }
+        let is_reused = |journal: &JournalFound| {
+            !is_needed
+                && journal.is_whole
+                && journal.shard < settings.shards
+                && is_of(journal, journal.shard)
+        };
+        let old = self.journals.iter().filter(|journal| !is_reused(journal));
+        self.old_journals = old.map(|journal| journal.path.clone()).collect();
+        by_shard
     }
-    let old_journals = journals
-        .files
-        .into_iter()
-        .filter(|(shard, _, _, is_whole)| is_needed || !*is_whole || *shard >= settings.shards)
-        .map(|(_, _, path, _)| path)
-        .collect();
-    let named = Default::default();
-    Inherited { identity, by_shard, metadata_redo, old_journals, was_clean, named }
-}
-
-async fn identity<E: Env>(
-    env: &E,
-    settings: &EngineSettings,
-    entries: &[DirEntry],
-) -> Result<Identity, BootError> {
-    let path = settings.path(META_PROPERTIES);
-    let mut random = || u128::from(env.random()) << 64 | u128::from(env.random());
-    let malformed = |reason: String| BootError::Malformed { path: path.clone(), reason };
-    let mut found = MetaProperties {
-        version: 1,
-        cluster_id: None,
-        node_id: Some(settings.node_id),
-        directory_id: None,
-    };
-    if entries.iter().any(|entry| entry.name == META_PROPERTIES) {
-        let bytes = read_small(env, &path).await?;
-        let text = String::from_utf8(bytes).map_err(|error| malformed(error.to_string()))?;
-        found = MetaProperties::from_text(&text).map_err(|error| malformed(error.to_string()))?;
-    }
-    if let Some(node_id) = found.node_id.filter(|id| *id != settings.node_id) {
-        let path = settings.log_dir.clone();
-        return Err(BootError::OtherNode { path, found: node_id, configured: settings.node_id });
-    }
-    let cluster_id =
-        found.cluster_id.clone().unwrap_or_else(|| bootstrap::new_id(&mut random).to_string());
-    let directory_id = found.directory_id.unwrap_or_else(|| bootstrap::new_id(&mut random));
-    let complete = MetaProperties {
-        version: 1,
-        cluster_id: Some(cluster_id.clone()),
-        node_id: Some(settings.node_id),
-        directory_id: Some(directory_id),
-    };
-    if complete != found {
-        let text = Bytes::from(complete.to_text());
-        env.write_small(&path, text).await.map_err(|source| BootError::Io { path, source })?;
-    }
-    Ok(Identity { cluster_id, directory_id })
 }
 
 /// What Kafka's files say by name, by partition, once the metadata are known. Written under ids before
@@ -277,7 +437,7 @@ pub(super) async fn take_over_named<E: Env>(
     env: &E,
     settings: &EngineSettings,
     image: &Image,
-    named: [OffsetsByName; 2],
+    named: Vec<(usize, [OffsetsByName; 2])>,
     shards: &mut [Inheritance],
 ) -> Result<(), BootError> {
     let by_id = |named: OffsetsByName| {
@@ -287,25 +447,33 @@ pub(super) async fn take_over_named<E: Env>(
         });
         ids.collect::<OffsetsById>()
     };
-    let [starts, points] = named.map(by_id);
-    let starts_name = offsets_name(OffsetsFile::LogStarts, 0);
-    for (name, offsets) in [(starts_name.as_str(), &starts), (RECOVERY_POINTS_BY_ID, &points)] {
-        if offsets.is_empty() {
-            continue;
+    let (mut all_starts, mut all_points) = (OffsetsById::new(), OffsetsById::new());
+    for (index, named) in named {
+        let [starts, points] = named.map(by_id);
+        // The first shard of the directory has its number.
+        let starts_name =
+            offsets_name(OffsetsFile::LogStarts, ShardId::try_from(index).unwrap_or_default());
+        for (name, offsets) in [(starts_name.as_str(), &starts), (RECOVERY_POINTS_BY_ID, &points)] {
+            if offsets.is_empty() {
+                continue;
+            }
+            let path = settings.log_dir(index).join(name);
+            let text = format_offsets_by_id(offsets.iter().map(|(id, offset)| (*id, *offset)));
+            let written = env.write_small(&path, Bytes::from(text)).await;
+            written.map_err(|source| BootError::Io { path, source })?;
         }
-        let path = settings.path(name);
-        let text = format_offsets_by_id(offsets.iter().map(|(id, offset)| (*id, *offset)));
-        let written = env.write_small(&path, Bytes::from(text)).await;
-        written.map_err(|source| BootError::Io { path, source })?;
+        raise(&mut all_starts, starts);
+        raise(&mut all_points, points);
     }
-    let points = Arc::new(points);
+    if let Some(common) = shards.first() {
+        raise(&mut all_points, common.recovery_points.as_ref().clone());
+    }
+    let points = Arc::new(all_points);
     for shard in shards {
-        shard.log_starts.extend(starts.iter().map(|(id, offset)| (*id, *offset)));
+        shard.log_starts.extend(all_starts.iter().map(|(id, offset)| (*id, *offset)));
         // Those of topics that are gone would be written again and again.
         shard.log_starts.retain(|id, _| image.topics.partition(*id).is_some());
-        if !points.is_empty() {
-            shard.recovery_points = Arc::clone(&points);
-        }
+        shard.recovery_points = Arc::clone(&points);
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, fcntl_lock};
@@ -24,6 +25,17 @@ pub enum LockError {
         /// The directory.
         path: PathBuf,
     },
+    /// It is another one of `log.dirs`, by another name.
+    #[error(
+        "the log directories {} and {} are the same: take one of them out of log.dirs",
+        first.display(), second.display()
+    )]
+    Twice {
+        /// One name.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
     /// It cannot be made or written.
     #[error("the log directory {} cannot be used: {source}: {}", path.display(), remedy(source))]
     Io {
@@ -45,6 +57,54 @@ fn remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull => "make room on its file system",
         _ => "check log.dirs",
     }
+}
+
+/// The locks of several log directories.
+#[derive(Debug)]
+pub struct DirLocks {
+    _locks: Vec<DirLock>,
+    /// Indexes of directories that cannot be used.
+    pub failed: Vec<usize>,
+}
+
+impl DirLocks {
+    /// Takes the lock of each directory. One that cannot be made or written is left out, and told loudly,
+    /// unless it is the first.
+    ///
+    /// # Errors
+    /// If another process has one of them, two are the same, or the first cannot be made or written.
+    pub fn take(paths: &[PathBuf]) -> Result<Self, LockError> {
+        let mut failed = Vec::new();
+        let mut locks = Vec::new();
+        let mut seen: Vec<((u64, u64), &PathBuf)> = Vec::new();
+        for (index, path) in paths.iter().enumerate() {
+            match DirLock::take(path).and_then(|lock| Ok((lock, identity(path)?))) {
+                Ok((lock, id)) => {
+                    if let Some((_, first)) = seen.iter().find(|(known, _)| *known == id) {
+                        let (first, second) = ((*first).clone(), path.clone());
+                        return Err(LockError::Twice { first, second });
+                    }
+                    seen.push((id, path));
+                    locks.push(lock);
+                }
+                Err(error @ LockError::Io { .. }) if index > 0 => {
+                    tracing::error!(
+                        "A LOG DIRECTORY IS OFFLINE, and the partitions in it: {error}"
+                    );
+                    failed.push(index);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self { _locks: locks, failed })
+    }
+}
+
+/// Which directory it is, whatever its name.
+fn identity(path: &Path) -> Result<(u64, u64), LockError> {
+    let metadata = std::fs::metadata(path);
+    let metadata = metadata.map_err(|source| LockError::Io { path: path.to_owned(), source })?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 impl DirLock {

@@ -32,22 +32,21 @@ pub(super) async fn give_back<E: Env>(
 pub(super) async fn reserve_again<E: Env>(
     env: &E,
     settings: &EngineSettings,
-    own: &mut Inheritance,
-    others: &mut [Inheritance],
+    shards: &mut [Inheritance],
     inherited: &mut Inherited,
 ) -> Result<(), BootError> {
-    let shards = std::iter::once(own).chain(others);
     for (shard, inheritance) in (0 as ShardId..).zip(shards) {
+        let log_dir = settings.log_dir_of(shard);
         let bytes = inheritance.reusable.len() as u64 * JOURNAL_FILE_BYTES;
         if bytes == 0 {
             continue;
         }
-        match reserve_room(env, &settings.log_dir, shard, bytes).await {
+        match reserve_room(env, log_dir, shard, bytes).await {
             Ok(_) => {}
             Err(failure) if failure.is_full => {
                 tracing::warn!(%failure, shard, "the disk is full: the journal begins anew");
                 let files = std::mem::take(&mut inheritance.reusable);
-                let paths = files.iter().map(|file| settings.path(&journal_name(shard, *file)));
+                let paths = files.iter().map(|file| log_dir.join(journal_name(shard, *file)));
                 inherited.old_journals.extend(paths);
             }
             Err(failure) => return Err(failure.into()),

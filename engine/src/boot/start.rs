@@ -1,6 +1,7 @@
 //! Starting the shards: shard 0 first, the others when it has told them what concerns them.
 
 use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -32,7 +33,7 @@ use crate::shard::controller_host::{ControllerHost, METADATA_PARTITION};
 use crate::shard::event::{DiskFailure, Event, Job, Open};
 use crate::shard::{Inheritance, Shard};
 use crate::topic_config::TopicConfig;
-use crate::types::ShardId;
+use crate::types::{ShardId, TopicPartition, Uuid};
 
 /// Topic of the metadata log.
 const METADATA_TOPIC: &str = "__cluster_metadata";
@@ -103,6 +104,9 @@ pub fn start<S>(
 where
     S: Fn(ShardId) -> Serve<RingEnv> + Clone + Send + 'static,
 {
+    if usize::from(settings.shards) < settings.log_dirs.len() {
+        return Err("there are more log directories than shards".into());
+    }
     let settings = Arc::new(settings);
     let mut specs = Vec::new();
     for shard in 0..settings.shards {
@@ -167,7 +171,7 @@ pub async fn run_shard<E: Env>(
     let jobs_for = |inheritance: &Inheritance| {
         let settings = JobSettings {
             shard,
-            log_dir: Arc::from(settings.log_dir.as_path()),
+            log_dir: Arc::from(settings.log_dir_of(shard)),
             is_flushed: settings.is_flushed,
             was_clean: inheritance.was_clean,
             producer_expiration_ms: settings.producer_expiration_ms,
@@ -181,24 +185,27 @@ pub async fn run_shard<E: Env>(
         let Some((inheritance, identity)) = begin(&client, &receivers).await else {
             return Ok(Stopped::default());
         };
+        client.set_directories(identity.directories.clone());
         let jobs = jobs_for(&inheritance);
         let core = Shard::new(settings.shard_settings(shard), Arc::clone(env.pool()), inheritance);
         let driver = Driver::new(core, client.clone(), jobs, receivers);
         return Ok(driver.run(Some(Box::new(move |client| serve(client, identity)))).await);
     }
     let mut inherited = inherit(&env, &settings).await?;
-    let mut others = inherited.by_shard.split_off(1);
-    let mut own = inherited.by_shard.pop().unwrap_or_default();
-    let jobs = jobs_for(&own);
+    let directories = inherited.identity.directories.clone();
+    client.set_directories(directories.clone());
+    inherited.failed.iter().for_each(|index| client.fail_directory(*index));
+    let jobs = jobs_for(&inherited.common);
     let (log, beginning) = open_metadata(&env, &settings, &jobs, &mut inherited).await?;
-    super::room::reserve_again(&env, &settings, &mut own, &mut others, &mut inherited).await?;
-    let named = std::mem::take(&mut inherited.named);
     let image = &beginning.image;
-    for shards in [std::slice::from_mut(&mut own), others.as_mut_slice()] {
-        take_over_named(&env, &settings, image, named.clone(), shards).await?;
-    }
+    let moved = super::locate::locate(&env, &settings, &directories, image).await?;
+    let mut shards = inherited.distribute(&settings, image, &moved);
+    super::room::reserve_again(&env, &settings, &mut shards, &mut inherited).await?;
+    let named = std::mem::take(&mut inherited.named);
+    take_over_named(&env, &settings, image, named, &mut shards).await?;
+    let mut others = shards.split_off(1);
+    let own = shards.pop().unwrap_or_default();
     let jobs = jobs_for(&own);
-    super::stray::put_aside(&env, &settings, &beginning.image).await?;
     let mut core = Shard::new(settings.shard_settings(0), Arc::clone(env.pool()), own);
     let controller = Controller::new(
         settings.controller.clone(),
@@ -214,14 +221,14 @@ pub async fn run_shard<E: Env>(
         client.begin(shard, inheritance, identity.clone());
     }
     let driver = Driver::new(core, client.clone(), jobs.clone(), receivers);
-    let registration = register(&env, &settings, &client, &inherited);
-    let (report, settings_of, client_of) = (report.clone(), Arc::clone(&settings), client.clone());
+    let registration = register(&env, &settings, &client, moved);
+    let (report, client_of) = (report.clone(), client.clone());
     env.spawn(async move {
         match registration.await {
             Ok(()) => {
                 client_of.serve_everywhere();
                 drop(report.send(Ok(inherited.identity.clone())));
-                retire_journals(&client_of, &settings_of, inherited).await;
+                retire_journals(&client_of, inherited).await;
             }
             Err(error) => drop(report.send(Err(error))),
         }
@@ -371,7 +378,7 @@ fn register<E: Env>(
     env: &E,
     settings: &EngineSettings,
     client: &Client<E>,
-    inherited: &Inherited,
+    moved: BTreeMap<TopicPartition, Uuid>,
 ) -> impl Future<Output = Result<(), BootError>> + use<E> {
     let mut random = || u128::from(env.random()) << 64 | u128::from(env.random());
     let registration = Registration {
@@ -380,7 +387,8 @@ fn register<E: Env>(
         endpoints: settings.endpoints.clone(),
         features: bootstrap::feature_ranges(),
         rack: settings.rack.clone(),
-        log_dirs: vec![inherited.identity.directory_id],
+        log_dirs: online(client),
+        moved: moved.into_iter().collect(),
     };
     let call = ControllerCall::RegisterBroker(Box::new(registration));
     let answer = client.call(0, Call::Controller(call));
@@ -392,14 +400,17 @@ fn register<E: Env>(
     }
 }
 
+/// The ids of the log directories that can be used.
+fn online<E: Env>(client: &Client<E>) -> Vec<Uuid> {
+    let directories = client.directories();
+    let usable = (0..directories.count()).filter(|index| !client.has_failed(*index));
+    usable.filter_map(|index| directories.id(index)).collect()
+}
+
 /// When every partition is open, whatever journals the last run left is in segments: they can go, and
 /// new ones may be made.
-async fn retire_journals<E: Env>(
-    client: &Client<E>,
-    settings: &EngineSettings,
-    inherited: Inherited,
-) {
-    remove_journals(client, settings, inherited).await;
+async fn retire_journals<E: Env>(client: &Client<E>, inherited: Inherited) {
+    remove_journals(client, inherited).await;
     let calls: Vec<_> =
         (0..client.shards()).map(|shard| client.call(shard, Call::GrowJournal)).collect();
     for call in calls {
@@ -407,18 +418,14 @@ async fn retire_journals<E: Env>(
     }
 }
 
-async fn remove_journals<E: Env>(
-    client: &Client<E>,
-    settings: &EngineSettings,
-    inherited: Inherited,
-) {
+async fn remove_journals<E: Env>(client: &Client<E>, inherited: Inherited) {
     let asked: Vec<_> =
         (0..client.shards()).map(|shard| client.call(shard, Call::AwaitSettled)).collect();
     let mut is_whole = true;
     for answer in asked {
         is_whole &= matches!(answer.await, Answer::Settled { is_whole: true });
     }
-    if !inherited.was_clean {
+    if !inherited.common.was_clean {
         tracing::info!(is_whole, "recovered after an unclean stop");
     }
     if !is_whole {
@@ -432,9 +439,11 @@ async fn remove_journals<E: Env>(
             tracing::warn!(path = %path.display(), %error, "an old journal file stays");
         }
     }
-    if !inherited.old_journals.is_empty()
-        && let Err(error) = client.env().sync_dir(&settings.log_dir).await
-    {
-        tracing::warn!(%error, "the removal of old journal files is not durable");
+    let dirs: BTreeSet<_> =
+        inherited.old_journals.iter().filter_map(|path| path.parent()).collect();
+    for dir in dirs {
+        if let Err(error) = client.env().sync_dir(dir).await {
+            tracing::warn!(%error, "the removal of old journal files is not durable");
+        }
     }
 }

@@ -11,10 +11,13 @@ use crate::log::checkpoint::{
     LOG_START_OFFSETS, PartitionOffset, format_clean_shutdown, format_offsets,
 };
 use crate::shard::housekeeping::NamedOffset;
+use crate::types::ShardId;
 
 /// How one shard ended.
 #[derive(Debug, Default)]
 pub struct Stopped {
+    /// Which shard.
+    pub shard: ShardId,
     /// Whether every partition's content is in its segments.
     pub is_clean: bool,
     /// End offsets.
@@ -23,30 +26,39 @@ pub struct Stopped {
     pub starts: Vec<NamedOffset>,
 }
 
-/// Writes the checkpoints, and the marker if every shard ended clean. The shards have ended, so this is
-/// ordinary blocking I/O.
-pub(super) fn complete(settings: &EngineSettings, shards: &[Stopped]) {
-    let is_clean =
-        shards.len() == usize::from(settings.shards) && shards.iter().all(|shard| shard.is_clean);
-    if !is_clean {
-        tracing::warn!("the stop was not clean: the next start recovers from the journal");
-        return;
-    }
-    let written = files(shards)
-        .into_iter()
-        .try_for_each(|(name, text)| replace(&settings.log_dir, name, &text));
-    match written {
-        Ok(()) => tracing::info!("stopped: every partition is complete on disk"),
-        Err(error) => tracing::warn!(%error, "the marker of a clean stop could not be written"),
+/// Writes the checkpoints of each log directory, and its marker if all its shards ended clean. The shards
+/// have ended, so this is ordinary blocking I/O.
+pub(super) fn complete(settings: &EngineSettings, stopped: &[Stopped]) {
+    let count = settings.log_dirs.len();
+    for (index, log_dir) in settings.log_dirs.iter().enumerate() {
+        let is_of = |shard: ShardId| usize::from(shard) % count == index;
+        let shards: Vec<&Stopped> = stopped.iter().filter(|ended| is_of(ended.shard)).collect();
+        let expected = (0..settings.shards).filter(|shard| is_of(*shard)).count();
+        let log_dir_shown = log_dir.display();
+        if shards.len() != expected || shards.iter().any(|shard| !shard.is_clean) {
+            tracing::warn!(log_dir = %log_dir_shown,
+                "the stop was not clean: the next start recovers from the journal");
+            continue;
+        }
+        let written =
+            files(&shards).into_iter().try_for_each(|(name, text)| replace(log_dir, name, &text));
+        match written {
+            Ok(()) => {
+                tracing::info!(log_dir = %log_dir_shown, "stopped: every partition is complete on disk");
+            }
+            Err(error) => tracing::warn!(log_dir = %log_dir_shown, %error,
+                "the marker of a clean stop could not be written"),
+        }
     }
 }
 
-/// The files that complete a log directory after a clean stop, in the order in which they are to be
-/// written: names and texts. The marker is the last one.
+/// The files that complete a log directory after a clean stop of its shards, in the order in which they are
+/// to be written: names and texts. The marker is the last one.
 #[must_use]
-pub fn files(shards: &[Stopped]) -> Vec<(&'static str, String)> {
+pub fn files(shards: &[&Stopped]) -> Vec<(&'static str, String)> {
     let text = |offsets: fn(&Stopped) -> &Vec<NamedOffset>| {
-        let entries = shards.iter().flat_map(offsets).map(|(topic, id, offset)| PartitionOffset {
+        let all = shards.iter().flat_map(|shard| offsets(shard));
+        let entries = all.map(|(topic, id, offset)| PartitionOffset {
             topic: topic.to_string(),
             partition: id.partition,
             offset: *offset,

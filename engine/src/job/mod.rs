@@ -133,6 +133,12 @@ impl<E: Env> Jobs<E> {
         &self.0.env
     }
 
+    /// The log directory of the shard.
+    #[must_use]
+    pub fn log_dir(&self) -> &Path {
+        &self.0.settings.log_dir
+    }
+
     fn settings(&self) -> &JobSettings {
         &self.0.settings
     }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::record::{self, Endpoint, FeatureRange};
-use super::topics::{DIRECTORY_MIGRATING, DIRECTORY_UNASSIGNED};
 use crate::codec::Str;
 use crate::types::{NodeId, Uuid};
 
@@ -87,19 +86,13 @@ impl BrokerImage {
     /// Whether there is a log directory that takes new partitions.
     #[must_use]
     pub fn has_uncordoned_dir(&self) -> bool {
-        let cordoned = self.cordoned_log_dirs.as_deref().unwrap_or_default();
-        self.log_dirs.is_empty() || self.log_dirs.iter().any(|dir| !cordoned.contains(dir))
+        self.log_dirs.is_empty() || self.uncordoned_dirs().next().is_some()
     }
 
-    /// The directory id that a new replica here is written with: with one directory that one, with
-    /// several the broker chooses when it creates the replica.
-    #[must_use]
-    pub fn directory_for_new_replica(&self) -> Uuid {
-        match self.log_dirs.as_slice() {
-            [] => DIRECTORY_MIGRATING,
-            [only] => *only,
-            _ => DIRECTORY_UNASSIGNED,
-        }
+    /// The directories that take new partitions.
+    pub fn uncordoned_dirs(&self) -> impl Iterator<Item = Uuid> {
+        let cordoned = self.cordoned_log_dirs.as_deref().unwrap_or_default();
+        self.log_dirs.iter().copied().filter(|dir| !cordoned.contains(dir))
     }
 
     /// Takes over what a change tells.

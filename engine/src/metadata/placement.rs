@@ -1,8 +1,85 @@
-//! Which shard owns a partition.
+//! Which shard owns a partition: one of those that serve its log directory.
 
-use crate::types::{ShardId, TopicId, TopicPartition};
+use std::sync::Arc;
 
-/// The shard that owns `at` where there are `shards` of them, at least one.
+use super::image::Image;
+use super::topics::{DIRECTORY_MIGRATING, DIRECTORY_UNASSIGNED, PartitionImage};
+use crate::types::{NodeId, ShardId, TopicId, TopicPartition, Uuid};
+
+/// The log directories of this broker, in the order of `log.dirs`. Of `D` directories the one at index
+/// `d` is served by the shards whose number has the remainder `d` when divided by `D`, and by no others.
+/// The metadata log is in the first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Directories {
+    node_id: NodeId,
+    /// Their ids; none of a directory that could not be used at the start. Empty is one directory,
+    /// whatever its id.
+    ids: Arc<[Option<Uuid>]>,
+}
+
+impl Directories {
+    /// Of the broker `node_id`.
+    #[must_use]
+    pub fn new(node_id: NodeId, ids: Vec<Option<Uuid>>) -> Self {
+        Self { node_id, ids: Arc::from(ids) }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.ids.len().max(1)
+    }
+
+    /// The id of the directory at an index; none if it could not be used at the start.
+    #[must_use]
+    pub fn id(&self, index: usize) -> Option<Uuid> {
+        self.ids.get(index).copied().flatten()
+    }
+
+    /// The directory that a shard serves.
+    #[must_use]
+    pub fn of_shard(&self, shard: ShardId) -> usize {
+        usize::from(shard) % self.count()
+    }
+
+    /// The directory that an id in the metadata stands for; none if that is not here, or not to be used.
+    /// Partitions without a directory are in the first, unless they may be in one that cannot be read.
+    #[must_use]
+    pub fn of_id(&self, id: Uuid) -> Option<usize> {
+        let known = self.ids.iter().position(|known| *known == Some(id));
+        let is_free = id == DIRECTORY_MIGRATING || id == DIRECTORY_UNASSIGNED;
+        let is_first = self.ids.is_empty() || (is_free && self.ids.iter().all(Option::is_some));
+        known.or_else(|| is_first.then_some(0))
+    }
+
+    /// The directory of a partition of this broker; none as in [`Directories::of_id`].
+    #[must_use]
+    pub fn of(&self, partition: &PartitionImage) -> Option<usize> {
+        self.of_id(partition.directory_on(self.node_id).unwrap_or(DIRECTORY_UNASSIGNED))
+    }
+
+    /// The shard that owns `at` where there are `shards` of them. What is in no directory that is here
+    /// belongs to the shards of the first.
+    #[must_use]
+    pub fn owner(&self, image: &Image, at: TopicPartition, shards: u16) -> ShardId {
+        if self.ids.len() < 2 || at.topic_id == TopicId::METADATA_TOPIC {
+            return shard_of(at, shards);
+        }
+        let index = image.topics.partition(at).and_then(|partition| self.of(partition));
+        self.shard_in(index.unwrap_or(0), at, shards)
+    }
+
+    /// The shard among those of the directory at `index` that owns `at`.
+    #[must_use]
+    pub fn shard_in(&self, index: usize, at: TopicPartition, shards: u16) -> ShardId {
+        let count = u16::try_from(self.count()).unwrap_or(u16::MAX);
+        let index = u16::try_from(index).unwrap_or(u16::MAX).min(count - 1);
+        let own = shards.saturating_sub(index).div_ceil(count);
+        index + count * shard_of(at, own)
+    }
+}
+
+/// The shard that owns `at` where there are `shards` of them, at least one, and one log directory.
 ///
 /// The same at every start with as many shards. Partitions that follow each other in a topic stand
 /// on shards that follow each other, so a topic is spread as evenly as it can be; where its first
@@ -49,6 +126,41 @@ mod tests {
                 prop_assert!(counts.iter().all(|&count| count == 1));
             }
             prop_assert!(at(i32::MIN) < shards);
+        }
+    }
+
+    #[test]
+    fn each_directory_has_shards_of_its_own() {
+        for (count, shards) in [(1, 1), (1, 4), (2, 2), (2, 3), (3, 8), (5, 5)] {
+            let ids = (0..).take(count).map(|index| Some(Uuid(1_000 + index))).collect();
+            let directories = Directories::new(1, ids);
+            for (index, n) in (0..count).flat_map(|index| (0..100_u16).map(move |n| (index, n))) {
+                let topic_id = Uuid(u128::from(n) << 64 | 7);
+                let at = TopicPartition { topic_id, partition: i32::from(n % 3) };
+                let shard = directories.shard_in(index, at, shards);
+                assert!(shard < shards, "{shard} of {shards}");
+                assert_eq!(directories.of_shard(shard), index);
+                if count == 1 {
+                    assert_eq!(shard, shard_of(at, shards));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_id_that_is_not_here_is_no_directory() {
+        let both = Directories::new(1, vec![Some(Uuid(500)), Some(Uuid(501))]);
+        let one = Directories::new(1, vec![Some(Uuid(500)), None]);
+        for (id, of_both, of_one) in [
+            (Uuid(500), Some(0), Some(0)),
+            (Uuid(501), Some(1), None),
+            (Uuid(502), None, None),
+            (DIRECTORY_UNASSIGNED, Some(0), None),
+            (DIRECTORY_MIGRATING, Some(0), None),
+            (crate::metadata::topics::DIRECTORY_LOST, None, None),
+        ] {
+            assert_eq!((both.of_id(id), one.of_id(id)), (of_both, of_one), "{id}");
+            assert_eq!(Directories::default().of_id(id), Some(0));
         }
     }
 

@@ -60,7 +60,7 @@ impl Shard {
         }
         let partition = match self.partitions.get_mut(&id).filter(|_| !self.is_closing) {
             Some(Slot::Open(partition)) => partition,
-            Some(Slot::Failed) => return Some(Err(AppendError::Storage)),
+            Some(Slot::Failed | Slot::Offline) => return Some(Err(AppendError::Storage)),
             Some(Slot::Opening(_)) | None => return Some(Err(AppendError::NotLeader)),
         };
         if partition.lost_end.is_some() {

@@ -89,7 +89,9 @@ impl Shard {
             Slot::Open(partition) => {
                 Some((*id, partition.lost_end.unwrap_or(partition.offsets.durable())))
             }
-            Slot::Opening(_) | Slot::Failed => inherited.get(id).map(|point| (*id, *point)),
+            Slot::Opening(_) | Slot::Failed | Slot::Offline => {
+                inherited.get(id).map(|point| (*id, *point))
+            }
         };
         let entries = self.partitions.iter().filter_map(point).collect();
         effects.push(Effect::Run(Job::WriteOffsets { file: OffsetsFile::RecoveryPoints, entries }));

@@ -176,6 +176,7 @@ impl Shard {
             && self.partitions.values().all(|slot| match slot {
                 Slot::Open(partition) => partition.unwritten_bytes() == 0,
                 Slot::Opening(_) | Slot::Failed => false,
+                Slot::Offline => true,
             })
     }
 

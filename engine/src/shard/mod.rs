@@ -44,6 +44,7 @@ use crate::journal::plan::{FileId, Journal};
 use crate::journal::replay::RedoByPartition;
 use crate::memory::Pool;
 use crate::metadata::Image;
+use crate::metadata::placement::Directories;
 use crate::partition::Partition;
 use crate::partition::admit::Now;
 use crate::topic_config::TopicConfig;
@@ -58,7 +59,7 @@ pub struct ShardSettings {
     pub shards: ShardId,
     /// `node.id`.
     pub node_id: NodeId,
-    /// The log directory.
+    /// The log directory that the shard serves.
     pub log_dir: Arc<Path>,
     /// Whether an acknowledgement waits for the flush (`millrace.durability`).
     pub is_flushed: bool,
@@ -107,6 +108,8 @@ pub enum Slot {
     Open(Box<Partition<Waiter>>),
     /// Could not be opened.
     Failed,
+    /// In a log directory that is not here, or not to be used.
+    Offline,
 }
 
 /// The state of one shard.
@@ -129,6 +132,7 @@ pub struct Shard {
     queries: PendingQueries,
     watches: Watches,
     image: Arc<Image>,
+    directories: Directories,
     /// What journals of the last run hold, until their partitions are opened.
     redo: RedoByPartition,
     log_starts: BTreeMap<TopicPartition, Offset>,
@@ -167,6 +171,8 @@ pub struct Inheritance {
     pub was_clean: bool,
     /// Offsets below which everything is in segments, from the checkpoint.
     pub recovery_points: Arc<BTreeMap<TopicPartition, Offset>>,
+    /// The log directories.
+    pub directories: Directories,
 }
 
 impl Shard {
@@ -181,6 +187,7 @@ impl Shard {
             reusable,
             was_clean,
             recovery_points,
+            directories,
         } = inherited;
         let files_max = settings.journal_files_max;
         let mut journal = Journal::new(settings.shard, files_max, next_file_sequence, next_file);
@@ -202,6 +209,7 @@ impl Shard {
             queries: PendingQueries::default(),
             watches: Watches::default(),
             image: Arc::default(),
+            directories,
             redo,
             log_starts,
             groups: BTreeMap::new(),
@@ -219,6 +227,12 @@ impl Shard {
         }
     }
 
+    /// `node.id`.
+    #[must_use]
+    pub fn node_id(&self) -> NodeId {
+        self.settings.node_id
+    }
+
     /// The broker stops: nothing is taken up any more.
     pub fn close(&mut self) {
         self.is_closing = true;
@@ -229,7 +243,13 @@ impl Shard {
         if self.opening > 0 {
             return;
         }
-        let is_whole = !self.partitions.values().any(|slot| matches!(slot, Slot::Failed));
+        // What journals hold for a directory that is not here is still needed.
+        let is_missing = |(id, slot): (&TopicPartition, &Slot)| match slot {
+            Slot::Failed => true,
+            Slot::Offline => self.redo.contains_key(id),
+            Slot::Open(_) | Slot::Opening(_) => false,
+        };
+        let is_whole = !self.partitions.iter().any(is_missing);
         let waiting = std::mem::take(&mut self.settling).into_iter();
         effects.extend(waiting.map(|reply| Effect::Answer(reply, Answer::Settled { is_whole })));
     }
@@ -345,7 +365,7 @@ impl Shard {
         }
     }
 
-    /// The log directory failed: nothing is acknowledged from now on. A full one is no failure.
+    /// The log directory failed: nothing of it is acknowledged from now on. A full one is no failure.
     fn on_failure(&mut self, failure: &DiskFailure, effects: &mut Vec<Effect>) {
         if self.is_offline {
             return;

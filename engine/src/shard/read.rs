@@ -103,7 +103,7 @@ impl Shard {
     /// Why a partition is not open here.
     pub(super) fn absence(&self, id: TopicPartition) -> ReadError {
         match self.partitions.get(&id) {
-            Some(super::Slot::Failed) => ReadError::Storage,
+            Some(super::Slot::Failed | super::Slot::Offline) => ReadError::Storage,
             _ => ReadError::NotLeader,
         }
     }

@@ -10,7 +10,6 @@ use crate::log::files::directory_name;
 use crate::metadata::Image;
 use crate::metadata::changes::{Changes, PartitionOf};
 use crate::metadata::configs::ConfigResource;
-use crate::metadata::placement::shard_of;
 use crate::partition::admit::Now;
 use crate::partition::{AppendError, Partition, Recovered};
 use crate::topic_config::TopicConfig;
@@ -25,8 +24,14 @@ impl Shard {
         for gone in &changes.partitions_removed {
             self.drop_partition(now, gone, effects);
         }
-        for new in &changes.partitions_created {
-            self.open_partition(new, effects);
+        let offline = changes.partitions_created.iter();
+        let offline = offline.filter(|new| !self.open_partition(new, effects)).count();
+        if offline > 0 {
+            tracing::error!(
+                partitions = offline,
+                "PARTITIONS ARE OFFLINE: they are in a log directory that \
+                cannot be used, or that is not in log.dirs; with the next start that has it they are back"
+            );
         }
         for changed in &changes.partitions_changed {
             let epoch = changed.partition.leader_epoch;
@@ -48,16 +53,22 @@ impl Shard {
     }
 
     fn is_here(&self, of: &PartitionOf) -> bool {
-        shard_of(of.at(), self.settings.shards) == self.settings.shard
+        self.directories.owner(&self.image, of.at(), self.settings.shards) == self.settings.shard
             && of.partition.leader == self.settings.node_id
     }
 
-    fn open_partition(&mut self, new: &PartitionOf, effects: &mut Vec<Effect>) {
+    /// Opens a partition that belongs here. False if its log directory is not here.
+    fn open_partition(&mut self, new: &PartitionOf, effects: &mut Vec<Effect>) -> bool {
         let id = new.at();
         if !self.is_here(new) || self.partitions.contains_key(&id) {
-            return;
+            return true;
+        }
+        if self.directories.of(&new.partition).is_none() {
+            self.partitions.insert(id, Slot::Offline);
+            return false;
         }
         self.begin_opening(id, &new.topic.name, new.partition.leader_epoch, effects);
+        true
     }
 
     /// Tries again to open a partition that had no room on the disk.
@@ -215,6 +226,8 @@ impl Shard {
                 }
             }
             Slot::Failed => {}
+            // Its directory is put aside by the start that finds it.
+            Slot::Offline => return,
         }
         let at = now.now.plus_ms(u64::try_from(delay_ms).unwrap_or_default());
         let dir = self.dir_of(&topic, id);

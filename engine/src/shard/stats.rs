@@ -10,7 +10,7 @@ pub struct ShardStats {
     pub partitions_open: usize,
     /// Partitions that are being opened.
     pub partitions_opening: usize,
-    /// Partitions that could not be opened.
+    /// Partitions that could not be opened, or whose log directory is not here.
     pub partitions_failed: usize,
     /// Memory of tails. Bytes.
     pub tail_bytes: usize,
@@ -51,7 +51,7 @@ impl Shard {
                     stats.lost_ends += usize::from(partition.lost_end.is_some());
                 }
                 Slot::Opening(_) => stats.partitions_opening += 1,
-                Slot::Failed => stats.partitions_failed += 1,
+                Slot::Failed | Slot::Offline => stats.partitions_failed += 1,
             }
         }
         stats

@@ -1,4 +1,4 @@
-//! A broker of two shards in a simulated world, and calls on it.
+//! Brokers in a simulated world, of two shards unless said otherwise, and calls on them.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -23,7 +23,7 @@ use millrace_engine::types::{ShardId, TopicPartition};
 
 pub const LOG_DIR: &str = "/data/millrace";
 
-fn settings(shards: ShardId) -> EngineSettings {
+pub fn settings(shards: ShardId) -> EngineSettings {
     let topic_defaults = TopicConfig { segment_bytes: 4 << 20, ..TopicConfig::default() };
     EngineSettings {
         shards,
@@ -51,8 +51,21 @@ pub fn start<T: 'static, F>(
 where
     F: Future<Output = T> + 'static,
 {
-    let shards = 2;
-    let settings = Arc::new(settings(shards));
+    start_with(sim, settings(2), work)
+        .unwrap_or_else(|error| panic!("the broker does not start: {error}"))
+}
+
+/// The same with these settings. The text says why it does not start.
+pub fn start_with<T: 'static, F>(
+    sim: &Sim,
+    settings: EngineSettings,
+    work: impl FnOnce(Broker) -> F + 'static,
+) -> Result<(T, Stop, Rc<Cell<u16>>), String>
+where
+    F: Future<Output = T> + 'static,
+{
+    let shards = settings.shards;
+    let settings = Arc::new(settings);
     let envs: Vec<SimEnv> = (0..shards).map(|shard| sim.env(shard)).collect();
     let wakes: Vec<_> = envs.iter().map(Env::waker).collect();
     let stop = Stop::new(wakes.clone());
@@ -83,10 +96,10 @@ where
     loop {
         assert!(sim.run_steps(100) > 0, "nothing happens any more");
         if let Some(error) = failed.borrow().as_ref() {
-            panic!("the broker does not start: {error}");
+            return Err(error.clone());
         }
         if let Some(result) = result.borrow_mut().take() {
-            return (result, stop, ended);
+            return Ok((result, stop, ended));
         }
     }
 }

@@ -3,5 +3,6 @@
 #![expect(clippy::cast_possible_truncation, clippy::unwrap_used, reason = "tests")]
 
 mod checkpoints;
+mod directories;
 mod full_disk;
 mod harness;

@@ -134,8 +134,8 @@ async fn nothing() -> Response {
 
 async fn healthz(State(broker): State<Arc<Broker>>) -> Response {
     let health = Health::of(&broker);
-    let is_good = health == Health::Serving;
-    text(if is_good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, health.text())
+    let is_good = health.is_good();
+    text(if is_good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &health.text())
 }
 
 async fn metrics(State(broker): State<Arc<Broker>>) -> Response {
@@ -169,7 +169,7 @@ async fn ask(
     slowest_since: Option<Nanos>,
 ) -> Result<(&Serving, Vec<ShardReport>), Response> {
     let unavailable = |why: &str| text(StatusCode::SERVICE_UNAVAILABLE, why);
-    let serving = broker.serving.get().ok_or_else(|| unavailable(Health::of(broker).text()))?;
+    let serving = broker.serving.get().ok_or_else(|| unavailable(&Health::of(broker).text()))?;
     let reports = broker.desk.ask_all(serving, slowest_since).await;
     let reports = reports.map_err(|silent: Silent| unavailable(&silent.to_string()))?;
     Ok((serving, reports))

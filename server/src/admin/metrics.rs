@@ -28,9 +28,12 @@ fn put_broker(out: &mut Exposition, broker: &Broker) {
     let version = env!("CARGO_PKG_VERSION");
     out.family(Kind::Gauge, "millrace_build_info", "Always 1; the version is a label.")
         .put(&[("version", &version)], 1);
-    let is_failed = broker.serving.get().is_some_and(|serving| serving.stop.has_failed());
-    let help = "Whether the log directory is online: 0 when nothing is acknowledged any more.";
-    out.family(Kind::Gauge, "millrace_log_dir_online", help).put(&[], u8::from(!is_failed));
+    let help =
+        "Whether the log directory is online: 0 when nothing in it is acknowledged any more.";
+    let mut family = out.family(Kind::Gauge, "millrace_log_dir_online", help);
+    for (path, is_online) in broker.log_dirs() {
+        family.put(&[("log_dir", &path)], u8::from(is_online));
+    }
     let Process { cpu_s, start_s, resident_bytes, threads, open_fds } = Process::own();
     let mut put = |kind, name, help: &str, value: Option<f64>| {
         if let Some(value) = value {

@@ -59,6 +59,16 @@ impl Broker {
         Self { config, counters, desk, serving: OnceLock::new() }
     }
 
+    /// The log directories, each with whether it is online.
+    fn log_dirs(&self) -> impl Iterator<Item = (String, bool)> {
+        let has_failed =
+            |index| self.serving.get().is_some_and(|serving| serving.stop.has_failed(index));
+        self.config.log_dirs.iter().enumerate().map(move |(index, path)| {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            (path.display().to_string(), !has_failed(index))
+        })
+    }
+
     /// Where the shards find what they are asked.
     #[must_use]
     pub fn desk(&self) -> Arc<Desk> {

@@ -1,8 +1,9 @@
 //! DescribeLogDirs, versions 1 to 5.
 //!
-//! The one log directory with the sizes of the partitions asked for (null: all of them), and from version
-//! 4 with the file system's total and usable bytes (KIP-827). Partitions that are not here are left out,
-//! as in Kafka; so is the metadata log. A directory is never cordoned (KIP-1066).
+//! Each log directory with the sizes of the partitions asked for (null: all of them) that are in it, and
+//! from version 4 with its file system's total and usable bytes (KIP-827). One that failed has
+//! KAFKA_STORAGE_ERROR instead of partitions. Partitions that are not here are left out, as in Kafka; so is
+//! the metadata log. A directory is never cordoned (KIP-1066).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -37,9 +38,12 @@ pub async fn handle<E: Env>(
             other => unreachable!("a question for sizes was answered with {other:?}"),
         })
         .await;
-    let mut topics: BTreeMap<Str, Vec<_>> = BTreeMap::new();
+    let directories = ctx.client.directories();
+    let mut by_dir: Vec<BTreeMap<Str, Vec<_>>> = vec![BTreeMap::new(); ctx.config.log_dirs.len()];
     for ((topic, id), size) in asked.into_iter().zip(sizes) {
-        let Some(size) = size else { continue };
+        let index = image.topics.partition(id).and_then(|partition| directories.of(partition));
+        let topics = index.and_then(|index| by_dir.get_mut(index));
+        let (Some(size), Some(topics)) = (size, topics) else { continue };
         topics.entry(topic).or_default().push(DescribeLogDirsResponsePartition {
             partition_index: id.partition,
             partition_size: i64::try_from(size.bytes).unwrap_or(i64::MAX),
@@ -47,10 +51,14 @@ pub async fn handle<E: Env>(
             is_future_key: false,
         });
     }
-    let topics = topics.into_iter();
-    let topics = topics.map(|(name, partitions)| DescribeLogDirsResponseTopic { name, partitions });
-    let dir = log_dir(&ctx.config.data_dir, topics.collect());
-    DescribeLogDirsResponse { results: vec![dir], ..DescribeLogDirsResponse::default() }
+    let dirs = ctx.config.log_dirs.iter().zip(by_dir).enumerate();
+    let results = dirs.map(|(index, (path, topics))| {
+        let topics = topics.into_iter();
+        let topics =
+            topics.map(|(name, partitions)| DescribeLogDirsResponseTopic { name, partitions });
+        log_dir(path, !ctx.client.has_failed(index), topics.collect())
+    });
+    DescribeLogDirsResponse { results: results.collect(), ..DescribeLogDirsResponse::default() }
 }
 
 /// What there is of what is asked for, each once.
@@ -83,11 +91,16 @@ fn asked_partitions(
     asked
 }
 
-fn log_dir(path: &Path, topics: Vec<DescribeLogDirsResponseTopic>) -> DescribeLogDirsResponseDir {
+fn log_dir(
+    path: &Path,
+    is_online: bool,
+    topics: Vec<DescribeLogDirsResponseTopic>,
+) -> DescribeLogDirsResponseDir {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let (total_bytes, usable_bytes, error) = match space(path) {
-        Ok((total, usable)) => (total, usable, ErrorCode::None),
-        Err(error) => {
+    let (total_bytes, usable_bytes, error) = match is_online.then(|| space(path)) {
+        None => (-1, -1, ErrorCode::KafkaStorageError),
+        Some(Ok((total, usable))) => (total, usable, ErrorCode::None),
+        Some(Err(error)) => {
             tracing::error!(path = %absolute.display(), %error, "the log directory's file system \
                 could not be asked for its size");
             (-1, -1, ErrorCode::KafkaStorageError)
@@ -119,8 +132,11 @@ mod tests {
     fn a_file_system_has_a_size_and_a_missing_directory_is_an_error() {
         let (total, usable) = space(Path::new(".")).expect("there is a current directory");
         assert!(0 < total && usable <= total);
-        let dir = log_dir(Path::new("/nowhere/at/all"), vec![]);
+        let dir = log_dir(Path::new("/nowhere/at/all"), true, vec![]);
         assert_eq!((dir.error_code, dir.total_bytes), (56, -1));
+        let dir = log_dir(Path::new("."), false, vec![DescribeLogDirsResponseTopic::default()]);
+        assert_eq!((dir.error_code, dir.total_bytes, dir.topics.len()), (56, -1, 0));
+        let dir = log_dir(Path::new("/nowhere/at/all"), true, vec![]);
         assert_eq!(dir.log_dir, "/nowhere/at/all");
     }
 }

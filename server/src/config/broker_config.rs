@@ -19,8 +19,8 @@ pub struct BrokerConfig {
     pub node_id: i32,
     /// `broker.rack`.
     pub rack: Option<String>,
-    /// `log.dirs` or `log.dir`: where all data lies.
-    pub data_dir: PathBuf,
+    /// `log.dirs` or `log.dir`: where all data lies; the metadata log is in the first.
+    pub log_dirs: Vec<PathBuf>,
     /// `listeners` and `advertised.listeners`, the controller's left out; never empty.
     pub listeners: Vec<Listener>,
     /// What a topic's settings are unless the topic says otherwise.
@@ -179,7 +179,7 @@ pub enum StuckAction {
 /// millrace's own settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MillraceConfig {
-    /// How many shards run, from 1 to 64.
+    /// How many shards run, from 1 to 64, and at least one for each log directory.
     pub shards: u16,
     /// The core of each shard; empty leaves the choice to the start.
     pub pin_cores: Vec<usize>,
@@ -218,18 +218,19 @@ impl BrokerConfig {
         check_limits(&settings, notices, problems);
         let listeners = listeners::read(&settings, surroundings, notices, problems);
         let admin = admin::read(&settings, &listeners, notices, problems);
-        let data_dir = data_dir(&settings, problems);
+        let log_dirs = log_dirs(&settings, problems);
         let topic_defaults = topic_defaults(&settings, problems);
         let connections_per_ip_overrides = per_ip_overrides(&settings, problems);
-        let millrace = millrace(&settings, surroundings, problems);
-        let (data_dir, topic_defaults, millrace) = (data_dir?, topic_defaults?, millrace?);
+        let dir_count = log_dirs.as_ref().map_or(1, Vec::len);
+        let millrace = millrace(&settings, surroundings, dir_count, notices, problems);
+        let (log_dirs, topic_defaults, millrace) = (log_dirs?, topic_defaults?, millrace?);
 
         let s = &settings;
         let small_limit = |name| s.limit(name).map(|_| s.small_count(name));
         Some(Self {
             node_id: i32::try_from(s.count("node.id")).unwrap_or(i32::MAX),
             rack: s.text("broker.rack").filter(|rack| !rack.is_empty()).map(str::to_owned),
-            data_dir,
+            log_dirs,
             listeners,
             topic_defaults: Arc::new(topic_defaults),
             network: NetworkConfig {
@@ -377,20 +378,19 @@ fn check_limits(s: &Settings, notices: &mut Vec<Notice>, problems: &mut Vec<Prob
     }
 }
 
-fn data_dir(s: &Settings, problems: &mut Vec<Problem>) -> Option<PathBuf> {
+fn log_dirs(s: &Settings, problems: &mut Vec<Problem>) -> Option<Vec<PathBuf>> {
     let key = if s.is_explicit("log.dirs") { "log.dirs" } else { "log.dir" };
-    match s.list(key) {
-        [dir] => return Some(PathBuf::from(dir)),
-        [] => {
-            let message = "it must name the directory of all data";
-            problems.push(Problem::new(key, s.shown_text(key), message));
+    let dirs = s.list(key);
+    let message = match dirs.len() {
+        0 => "it must name the directory of all data".to_owned(),
+        count if count > SHARDS_MAX => {
+            format!(
+                "it names {count} directories, and there are at most {SHARDS_MAX} shards for them"
+            )
         }
-        _ => {
-            let message = "several data directories are not built yet: name one, over several \
-                           devices if you like (RAID 0, LVM)";
-            problems.push(Problem::new(key, s.shown_text(key), message));
-        }
-    }
+        _ => return Some(dirs.iter().map(PathBuf::from).collect()),
+    };
+    problems.push(Problem::new(key, s.shown_text(key), message));
     None
 }
 
@@ -431,6 +431,8 @@ fn per_ip_overrides(s: &Settings, problems: &mut Vec<Problem>) -> BTreeMap<Strin
 fn millrace(
     s: &Settings,
     surroundings: &Surroundings,
+    dir_count: usize,
+    notices: &mut Vec<Notice>,
     problems: &mut Vec<Problem>,
 ) -> Option<MillraceConfig> {
     let pin_cores = pin_cores(s, problems)?;
@@ -440,6 +442,12 @@ fn millrace(
         None if pin_cores.is_empty() => surroundings.cores.saturating_sub(1).clamp(1, SHARDS_MAX),
         None => pin_cores.len(),
     };
+    if wanted < dir_count {
+        let message =
+            format!("{dir_count} instead of {wanted}: each log directory has shards of its own");
+        notices.push(Notice::info("millrace.shards", message));
+    }
+    let wanted = wanted.max(dir_count);
     if !pin_cores.is_empty() && pin_cores.len() != wanted {
         let message = format!("it names {} cores for {wanted} shards", pin_cores.len());
         let text = s.shown_text("millrace.pin.cores");

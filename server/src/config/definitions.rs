@@ -156,17 +156,19 @@ mod transactions;
 const ACL: &str = "access control is not built yet";
 const ALONE: &str = "a single broker talks to no other broker";
 const CLASSES: &str = "no Java classes are loaded";
+const CORDONED: &str = "log directories are not cordoned yet";
 const CLEANER: &str = "compaction runs on the shard that owns the partition and sizes itself";
 const FLUSH: &str = "an acknowledgement is already a flush, see `millrace.durability`";
 const GROUP_NEW: &str = "groups use the classic protocol; KIP-848 is not built yet";
 const IN_FLIGHT: &str = "requests in flight are bounded by bytes, see `queued.max.request.bytes`";
 const JOURNAL: &str = "each shard's commit journal makes such checkpoints needless";
+const LOCAL: &str = "the controller is in the same process and knows at once";
 const LOAD: &str = "read and write buffers come from `millrace.memory.bytes`";
-const METADATA_DIR: &str = "the metadata log is kept in `log.dirs`";
+const METADATA_DIR: &str = "the metadata log is kept in the first of `log.dirs`";
 const METRICS: &str = "metrics are not kept as Kafka's Java metrics";
 const OAUTH: &str = "OAUTHBEARER is not built yet";
 const OFFSETS_CODEC: &str = "the offsets topic is stored uncompressed";
-const ONE_DIR: &str = "there is one data directory";
+const MOVES: &str = "partitions are not moved between log directories yet";
 const PROVIDERS: &str =
     "configuration providers are not built, so `${...}` references would be taken literally";
 const PURGATORY: &str = "waiting requests leave their queue as soon as they are answered";
@@ -238,7 +240,6 @@ pub const DIFFERENCES: &[Difference] = &[
         kafka_default: Some(Some("/tmp/kafka-logs")),
         why: "Data does not belong where a restart of the machine removes it.",
     },
-    Difference { name: "log.dirs", kafka_default: None, why: "Several directories are refused." },
     Difference {
         name: "offsets.topic.replication.factor",
         kafka_default: None,

@@ -21,7 +21,7 @@ const ACL: &str = "access control is not built yet";
 const CLUSTER: &str = "there is one broker";
 const NEW_GROUPS: &str =
     "consumer groups of KIP-848 are not built yet; clients use the classic protocol";
-const ONE_DIR: &str = "there is one log directory";
+const MOVES: &str = "partitions are not moved between log directories yet";
 const QUOTAS: &str = "quotas are not built yet";
 const QUORUM: &str = "the only voter is this node";
 const SASL: &str = "SASL is not built yet";
@@ -73,7 +73,7 @@ kafka_apis! {
     31 DeleteAcls 1 3 ACL;
     32 DescribeConfigs 1 4 "a broker's settings are all read-only; loggers, groups and metrics subscriptions have none";
     33 AlterConfigs 0 2 "topics only";
-    34 AlterReplicaLogDirs 1 2 ONE_DIR;
+    34 AlterReplicaLogDirs 1 2 MOVES;
     35 DescribeLogDirs 1 5 "";
     36 SaslAuthenticate 0 2 SASL;
     37 CreatePartitions 0 3 "";
@@ -172,7 +172,11 @@ const BEHAVIOUR: &str = "
 - **Groups are classic ones.** `group.protocol=classic`, the default of all Kafka clients, is whole: static
   members (KIP-345), known member ids (KIP-394), skipped assignments (KIP-814). A client that asks for
   `group.protocol=consumer` is told by ApiVersions that it cannot have it.
-- **Log directories**: there is one. It is never cordoned.
+- **Log directories**: the metadata log is always in the first of `log.dirs` (there is no
+  `metadata.log.dir`), and which one that is must not change. None is ever cordoned. A partition whose
+  directory is not there at the start stays offline until it is back or the topic is deleted; it is not begun
+  anew elsewhere. The leader of a partition in a failed directory stays named: clients get
+  `KAFKA_STORAGE_ERROR`.
 ";
 
 /// Kafka's own tools and what of them works; tried with those of Kafka 4.3.1.

@@ -144,7 +144,7 @@ impl Broker {
     /// It does not come to an end.
     pub fn complete(&self, sim: &Sim) -> Result<(), Stalled> {
         let env = sim.env(0);
-        let files = clean_stop_files(&self.ended.borrow());
+        let files = clean_stop_files(&self.ended.borrow().iter().collect::<Vec<_>>());
         sim.run(async move {
             for (name, text) in files {
                 if env.write_small(&Path::new(LOG_DIR).join(name), Bytes::from(text)).await.is_err()

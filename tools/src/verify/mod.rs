@@ -14,6 +14,7 @@ use millrace_engine::log::checkpoint::{
     parse_offsets,
 };
 use millrace_engine::metadata::image::Image;
+use millrace_engine::metadata::topics::{DIRECTORY_MIGRATING, DIRECTORY_UNASSIGNED};
 use millrace_engine::shard::event::OffsetsFile;
 
 use crate::directory::{LogDirectory, is_points};
@@ -77,7 +78,9 @@ fn lock(path: &Path) -> io::Result<Option<DirLock>> {
     }
     match DirLock::take(path) {
         Ok(lock) => Ok(Some(lock)),
-        Err(error @ LockError::InUse { .. }) => Err(io::Error::other(error.to_string())),
+        Err(error @ (LockError::InUse { .. } | LockError::Twice { .. })) => {
+            Err(io::Error::other(error.to_string()))
+        }
         // A copy that may only be read has no broker on it.
         Err(LockError::Io { .. }) => Ok(None),
     }
@@ -126,8 +129,11 @@ fn check_journals(journals: &[JournalFile], report: &mut Report<'_>) -> io::Resu
     Ok(())
 }
 
-/// Partitions that the metadata knows and the directory lacks.
+/// Partitions that the metadata has in the directory, and the directory lacks.
 fn check_presence(dir: &LogDirectory, image: &Image, report: &mut Report<'_>) -> io::Result<()> {
+    let text = fs::read_to_string(dir.path.join(META_PROPERTIES)).unwrap_or_default();
+    let own =
+        MetaProperties::from_text(&text).ok().and_then(|m| Some((m.node_id?, m.directory_id?)));
     for topic in image.topics.iter() {
         for index in 0.. {
             if topic.partition(index).is_none() {
@@ -136,7 +142,14 @@ fn check_presence(dir: &LogDirectory, image: &Image, report: &mut Report<'_>) ->
             let is_here = |files: &&crate::directory::PartitionFiles| {
                 files.topic == *topic.name && files.partition == index
             };
-            if dir.partitions.iter().find(is_here).is_none() {
+            let is_elsewhere = topic.partition(index).is_some_and(|partition| {
+                let recorded = own.and_then(|(node, id)| Some((partition.directory_on(node)?, id)));
+                recorded.is_some_and(|(recorded, own)| {
+                    recorded != own
+                        && ![DIRECTORY_MIGRATING, DIRECTORY_UNASSIGNED].contains(&recorded)
+                })
+            });
+            if !is_elsewhere && dir.partitions.iter().find(is_here).is_none() {
                 let place = format!("{}-{index}", topic.name);
                 let text = "the metadata has this partition, the directory does not";
                 // It may have been created by the very last thing that the broker did.

@@ -1,9 +1,13 @@
 //! Which brokers keep a partition.
 
+use std::collections::BTreeMap;
+
 use super::error::ControllerError;
 use crate::metadata::cluster::{BrokerImage, Cluster};
+use crate::metadata::image::Image;
 use crate::metadata::record;
-use crate::types::{NodeId, TopicId};
+use crate::metadata::topics::DIRECTORY_MIGRATING;
+use crate::types::{NodeId, TopicId, Uuid};
 
 /// Replicas for `count` partitions from index `first` on, spread over the active brokers: each
 /// partition begins at the next broker. The message of a refusal is to be put into a sentence.
@@ -88,23 +92,51 @@ pub(super) fn check_manual(
     }
 }
 
+/// How many partitions each log directory has, where there is a choice.
+pub(super) struct DirectoryLoads(BTreeMap<Uuid, usize>);
+
+impl DirectoryLoads {
+    /// Those of an image.
+    pub(super) fn of(image: &Image) -> Self {
+        let mut loads = BTreeMap::new();
+        if image.cluster.brokers.values().all(|broker| broker.log_dirs.len() < 2) {
+            return Self(loads);
+        }
+        for partition in image.topics.iter_by_id().flat_map(|topic| &topic.partitions) {
+            for directory in &partition.directories {
+                *loads.entry(*directory).or_default() += 1;
+            }
+        }
+        Self(loads)
+    }
+
+    /// The directory of a new replica on a broker: that with the fewest partitions, the first of them,
+    /// as a Kafka broker chooses.
+    fn choose(&mut self, broker: &BrokerImage) -> Uuid {
+        let load = |directory: &Uuid| self.0.get(directory).copied().unwrap_or_default();
+        let chosen = broker.uncordoned_dirs().min_by_key(load).unwrap_or(DIRECTORY_MIGRATING);
+        *self.0.entry(chosen).or_default() += 1;
+        chosen
+    }
+}
+
 /// The record of a new partition; none if no replica can lead it.
 pub(super) fn new_partition(
     cluster: &Cluster,
+    loads: &mut DirectoryLoads,
     topic_id: TopicId,
     partition_id: i32,
     replicas: Vec<NodeId>,
 ) -> Option<record::Partition> {
-    let directory = |id: &NodeId| {
-        cluster.broker(*id).map(BrokerImage::directory_for_new_replica).unwrap_or_default()
-    };
+    let mut directory =
+        |id: &NodeId| cluster.broker(*id).map(|broker| loads.choose(broker)).unwrap_or_default();
     let isr: Vec<NodeId> = replicas.iter().copied().filter(|id| cluster.is_active(*id)).collect();
     Some(record::Partition {
         partition_id,
         topic_id,
         leader: *isr.first()?,
         isr,
-        directories: replicas.iter().map(directory).collect(),
+        directories: replicas.iter().map(&mut directory).collect(),
         replicas,
         leader_epoch: 0,
         partition_epoch: 0,

@@ -4,7 +4,7 @@
 use super::error::ControllerError;
 use crate::metadata::configs::ConfigMap;
 use crate::metadata::record::{Endpoint, FeatureRange};
-use crate::types::{NodeId, ProducerId, TopicId, Uuid};
+use crate::types::{NodeId, ProducerId, TopicId, TopicPartition, Uuid};
 
 /// What the controller is asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +51,13 @@ pub enum ControllerCall {
     },
     /// Register the broker that starts, and let it lead.
     RegisterBroker(Box<Registration>),
+    /// Log directories of a broker have failed: they take no new partitions.
+    DirectoriesFailed {
+        /// The broker.
+        broker_id: NodeId,
+        /// Their ids.
+        directories: Vec<Uuid>,
+    },
     /// Finalize features at other levels: all or none.
     UpdateFeatures {
         /// The features.
@@ -82,6 +89,8 @@ pub enum ControllerAnswer {
     AllocateProducerIds(Result<ProducerIdBlock, ControllerError>),
     /// To [`ControllerCall::RegisterBroker`]: the broker epoch.
     RegisterBroker(Result<i64, ControllerError>),
+    /// To [`ControllerCall::DirectoriesFailed`].
+    DirectoriesFailed,
     /// To [`ControllerCall::UpdateFeatures`].
     UpdateFeatures(Result<(), ControllerError>),
     /// To [`ControllerCall::ElectLeaders`]; of all partitions only those that needed an election.
@@ -258,6 +267,8 @@ pub struct Registration {
     pub rack: Option<String>,
     /// The ids of its log directories.
     pub log_dirs: Vec<Uuid>,
+    /// Partitions that were found in another directory than the metadata say.
+    pub moved: Vec<(TopicPartition, Uuid)>,
 }
 
 /// A feature that shall have another level.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::assignment::DirectoryLoads;
 use super::call::MorePartitions;
 use super::create_topics::{check_room, nobody_leads};
 use super::error::ControllerError;
@@ -59,9 +60,10 @@ fn more_partitions(plan: &mut Plan, wanted: &MorePartitions) -> Result<(), Contr
     check_room(plan, usize::try_from(additional).unwrap_or(usize::MAX))?;
     let replicas = replicas_of(plan, &topic, wanted, additional)?;
     let mut records = Vec::with_capacity(replicas.len());
+    let (cluster, mut loads) = (&plan.image().cluster, DirectoryLoads::of(plan.image()));
     for (index, replicas) in (count..).zip(replicas) {
         let len = replicas.len();
-        let partition = assignment::new_partition(&plan.image().cluster, topic.id, index, replicas);
+        let partition = assignment::new_partition(cluster, &mut loads, topic.id, index, replicas);
         let manual = wanted.assignments.is_some();
         records.push(partition.ok_or_else(|| nobody_leads(manual, index, len))?.into());
     }

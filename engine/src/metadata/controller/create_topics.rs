@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::assignment::DirectoryLoads;
 use super::call::{CreateTopicResult, CreatedTopic, NewTopic};
 use super::error::ControllerError;
 use super::plan::Plan;
@@ -83,10 +84,11 @@ impl Controller {
             .into()
         }));
         let manual = !topic.assignments.is_empty();
+        let (cluster, mut loads) = (&plan.image().cluster, DirectoryLoads::of(plan.image()));
         for (index, replicas) in (0..).zip(replicas) {
             let count = replicas.len();
             let partition =
-                assignment::new_partition(&plan.image().cluster, topic_id, index, replicas);
+                assignment::new_partition(cluster, &mut loads, topic_id, index, replicas);
             let partition = partition.ok_or_else(|| nobody_leads(manual, index, count))?;
             records.push(partition.into());
         }

@@ -205,6 +205,10 @@ impl Controller {
                 let result = register_broker::register(&mut plan, *registration);
                 (ControllerAnswer::RegisterBroker(result), false)
             }
+            ControllerCall::DirectoriesFailed { broker_id, directories } => {
+                register_broker::directories_failed(&mut plan, broker_id, &directories);
+                (ControllerAnswer::DirectoriesFailed, false)
+            }
             ControllerCall::UpdateFeatures { updates, validate_only } => {
                 let result = self.update_features(&mut plan, &updates);
                 (ControllerAnswer::UpdateFeatures(result), validate_only)

@@ -7,7 +7,7 @@ use super::error::ControllerError;
 use super::plan::Plan;
 use crate::metadata::record::{self, MetadataRecord};
 use crate::metadata::topics::{NO_LEADER, PartitionImage};
-use crate::types::NodeId;
+use crate::types::{NodeId, TopicPartition, Uuid};
 
 /// Directory ids below this stand for something else than a directory.
 const DIRECTORY_IDS_RESERVED: u128 = 100;
@@ -47,8 +47,49 @@ pub(super) fn register(
         let change = |change| record::PartitionChange { topic_id: topic.id, ..change };
         records.extend(elected.map(|elected| MetadataRecord::from(change(elected))));
     }
+    let moved = registration.moved.into_iter();
+    records.extend(moved.filter_map(|(at, directory)| found_in(plan, at, id, directory)));
     plan.push_own(records);
     Ok(broker_epoch)
+}
+
+/// The change that says in which directory of broker `id` a partition was found.
+fn found_in(
+    plan: &Plan,
+    at: TopicPartition,
+    id: NodeId,
+    directory: Uuid,
+) -> Option<MetadataRecord> {
+    let partition = plan.image().topics.partition(at)?;
+    let mut directories = partition.directories.clone();
+    let replica = partition.replicas.iter().position(|replica| *replica == id)?;
+    *directories.get_mut(replica)? = directory;
+    let change = record::PartitionChange {
+        topic_id: at.topic_id,
+        partition_id: at.partition,
+        directories: Some(directories),
+        ..record::PartitionChange::default()
+    };
+    Some(change.into())
+}
+
+/// Takes directories that failed out of a broker's registration: they get no new partitions. If none is
+/// left nothing is written, as nothing can be.
+pub(super) fn directories_failed(plan: &mut Plan, id: NodeId, failed: &[Uuid]) {
+    let Some(broker) = plan.image().cluster.broker(id) else { return };
+    let left = broker.log_dirs.iter().copied().filter(|directory| !failed.contains(directory));
+    let log_dirs: Vec<Uuid> = left.collect();
+    if log_dirs.is_empty() || log_dirs.len() == broker.log_dirs.len() {
+        return;
+    }
+    let (broker_id, broker_epoch) = (id, broker.epoch);
+    let change = record::BrokerRegistrationChange {
+        broker_id,
+        broker_epoch,
+        log_dirs,
+        ..record::BrokerRegistrationChange::default()
+    };
+    plan.push_own(vec![change.into()]);
 }
 
 /// The change that makes broker `id` lead a partition that nobody leads, if it has all that was

@@ -63,6 +63,7 @@ fn registration(broker_id: i32) -> Registration {
         features: bootstrap::feature_ranges(),
         rack: None,
         log_dirs: vec![Uuid(500)],
+        moved: vec![],
     }
 }
 

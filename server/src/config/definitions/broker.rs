@@ -47,7 +47,7 @@ definitions! {
         "How many threads Kafka uses to read requests and write responses.";
     "num.recovery.threads.per.data.dir" Int "2" [AtLeast(1)] High ignored THREADS
         "How many threads Kafka uses per directory to recover logs.";
-    "num.replica.alter.log.dirs.threads" Int null [Any] High ignored ONE_DIR
+    "num.replica.alter.log.dirs.threads" Int null [Any] High ignored MOVES
         "How many threads move replicas between directories.";
     "controlled.shutdown.enable" Boolean "true" [Any] Medium ignored ALONE
         "Whether a stopping broker hands its leaderships over first.";

@@ -4,10 +4,10 @@ use super::*;
 
 definitions! {
     "log.dirs" List null [Distinct] High supported
-        "The directory of all data; exactly one so far.";
+        "The directories of all data, each with shards of its own (`millrace.shards`); the metadata log is in the first. When one fails its partitions are offline and the others go on, unless it is the first.";
     "log.dir" List "./millrace-data" [Distinct] High supported
         "The data directory if `log.dirs` is not set.";
-    "cordoned.log.dirs" List "" [Distinct] Medium unsupported ONE_DIR
+    "cordoned.log.dirs" List "" [Distinct] Medium unsupported CORDONED
         "Directories that take no new partitions.";
     "log.cleanup.policy" List "delete" [Each(&["compact", "delete"])] Medium supported
         "What happens to old records: `delete`, `compact`, both, or an empty list for neither.";
@@ -55,7 +55,7 @@ definitions! {
         "How often recovery points are written, at which damage is told from a write that was cut short; they are also written a second or so after a journal file was begun.";
     "log.flush.start.offset.checkpoint.interval.ms" Int "60000" [AtLeast(0)] High ignored JOURNAL
         "How often Kafka writes its log start offsets.";
-    "log.dir.failure.timeout.ms" Long "30000" [AtLeast(1)] Low ignored ONE_DIR
+    "log.dir.failure.timeout.ms" Long "30000" [AtLeast(1)] Low ignored LOCAL
         "How long a broker tries to report a failed directory before it stops.";
     "log.initial.task.delay.ms" Long "30000" [AtLeast(0)] Low ignored TESTS internal
         "How long Kafka's background work waits after the start.";

@@ -4,7 +4,7 @@ use super::*;
 
 definitions! {
     "millrace.shards" Int null [Between(1, 64)] High supported
-        "How many shards, that is threads, the broker runs; by default one less than the cores it may use, from 1 to 64.";
+        "How many shards, that is threads, the broker runs; by default one less than the cores it may use, from 1 to 64. There is at least one for each of `log.dirs`.";
     "millrace.pin.cores" List "" [Distinct] Medium supported
         "Which cores the shards are pinned to, such as `0-3,8`, one per shard; empty takes the last of those the process may use, and pins a single shard only if there is but one.";
     "millrace.memory.bytes" Long "536870912" [AtLeast(16_777_216)] High supported

@@ -51,8 +51,8 @@ definitions! {
         "How many samples a replication quota keeps.";
     "replication.quota.window.size.seconds" Int "1" [AtLeast(1)] Low ignored ALONE
         "How long a replication quota's sample lasts.";
-    "alter.log.dirs.replication.quota.window.num" Int "11" [AtLeast(1)] Low ignored ONE_DIR
+    "alter.log.dirs.replication.quota.window.num" Int "11" [AtLeast(1)] Low ignored MOVES
         "How many samples the quota on moves between directories keeps.";
-    "alter.log.dirs.replication.quota.window.size.seconds" Int "1" [AtLeast(1)] Low ignored ONE_DIR
+    "alter.log.dirs.replication.quota.window.size.seconds" Int "1" [AtLeast(1)] Low ignored MOVES
         "How long such a quota's sample lasts.";
 }

@@ -395,14 +395,44 @@ fn a_broker_registers_and_leads_what_nobody_leads() {
     }
 }
 
+/// How many partitions of a topic each directory has.
+fn in_directories(host: &Host, topic: &str) -> [usize; 2] {
+    let topic = host.image.topics.by_name(topic).unwrap();
+    [Uuid(500), Uuid(501)].map(|directory| {
+        topic.partitions.iter().filter(|partition| partition.directories == [directory]).count()
+    })
+}
+
 #[test]
-fn several_directories_are_left_for_the_broker_to_choose() {
-    let mut host = Host::unregistered(settings());
-    let two = Registration { log_dirs: vec![Uuid(500), Uuid(501)], ..registration(1) };
-    host.call(ControllerCall::RegisterBroker(Box::new(two)));
-    host.create(topic("a", 1, 1)).unwrap();
-    let partition = host.image.topics.by_name("a").unwrap().partition(0).unwrap();
-    assert_eq!(partition.directories, [crate::metadata::topics::DIRECTORY_UNASSIGNED]);
+fn new_partitions_go_to_the_directory_with_the_fewest() {
+    let mut host = Host::new();
+    host.create(topic("old", 3, 1)).unwrap();
+    let both = vec![Uuid(500), Uuid(501)];
+    let two = |moved| Registration { log_dirs: both.clone(), moved, ..registration(1) };
+    host.call(ControllerCall::RegisterBroker(Box::new(two(vec![]))));
+    host.create(topic("new", 5, 1)).unwrap();
+    assert_eq!(in_directories(&host, "old"), [3, 0]);
+    assert_eq!(in_directories(&host, "new"), [1, 4]);
+
+    // What was found elsewhere is recorded there, and counts there.
+    let topic_id = host.image.topics.id_of("old").unwrap();
+    let moved = vec![(TopicPartition { topic_id, partition: 1 }, Uuid(501))];
+    host.call(ControllerCall::RegisterBroker(Box::new(two(moved))));
+    assert_eq!(in_directories(&host, "old"), [2, 1]);
+    let partition = host.image.topics.by_id(topic_id).unwrap().partition(1).unwrap();
+    assert_eq!((partition.leader, partition.leader_epoch), (1, 0));
+    host.create(topic("next", 2, 1)).unwrap();
+    assert_eq!(in_directories(&host, "next"), [2, 0]);
+
+    // A directory that failed gets nothing any more.
+    let failed = |directories| ControllerCall::DirectoriesFailed { broker_id: 1, directories };
+    assert_eq!(host.call(failed(vec![Uuid(501)])), ControllerAnswer::DirectoriesFailed);
+    host.create(topic("last", 4, 1)).unwrap();
+    assert_eq!(in_directories(&host, "last"), [4, 0]);
+    let next = host.controller.next_offset();
+    host.call(failed(vec![Uuid(501)]));
+    host.call(failed(vec![Uuid(500), Uuid(501)]));
+    assert_eq!(host.controller.next_offset(), next, "nothing changes");
 }
 
 #[test]

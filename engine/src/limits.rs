@@ -60,7 +60,7 @@ pub const RELIEF_FLUSHES: usize = 8;
 /// See [`RELIEF_FLUSHES`].
 pub const RELIEF_FLUSHES_MAX: usize = 64;
 
-/// Spare memory that a shard without anything in memory keeps for its next burst. Bytes.
+/// Spare memory that a shard with no more than this in memory keeps for its next burst. Bytes.
 pub const IDLE_SPARE_BYTES: usize = 4 * 1024 * 1024;
 
 /// How long after a write that found the disk full it is tried again. Milliseconds.

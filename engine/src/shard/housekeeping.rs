@@ -95,7 +95,8 @@ impl Shard {
         if self.deadlines.idle_check.is_some_and(|at| at <= now.now) {
             self.deadlines.idle_check = None;
             self.settle_idle(now, effects);
-            if self.tail_bytes == 0 {
+            // A little is always there where a log is written now and then, such as the metadata log.
+            if self.tail_bytes < IDLE_SPARE_BYTES {
                 self.pool.trim(IDLE_SPARE_BYTES);
             }
         }

@@ -53,17 +53,20 @@ impl Mixed {
         }
     }
 
-    /// A place to begin a round at, drawn by chance: where one of its batches begins.
+    /// A place to begin a round at: where one of its batches begins, each as likely as any other. (Drawn among
+    /// records, batches of many would come first more often than their share.)
     pub fn begin(&self, round: usize, chance: &mut Chance) -> usize {
-        let drawn = chance.below(self.lap as u64) as usize;
-        let mut place = 0;
-        loop {
-            let next = place + self.count(round, place);
-            if next > drawn {
-                return place;
+        let (mut drawn, mut place) = (0, 0);
+        for batches in 1.. {
+            if chance.below(batches) == 0 {
+                drawn = place;
             }
-            place = next;
+            place += self.count(round, place);
+            if place >= self.lap {
+                break;
+            }
         }
+        drawn
     }
 
     /// The place behind a batch of so many records.

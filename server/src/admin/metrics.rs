@@ -8,7 +8,7 @@ use super::process::Process;
 use super::text::{Exposition, Family, Kind};
 use crate::metrics::Counters;
 use crate::protocol::ApiKey;
-use crate::stages::{FETCH_STAGES, FetchHistograms, Histogram, STAGES};
+use crate::stages::{FETCH_STAGES, Histogram, STAGES};
 
 /// Buckets that are told end at these powers of two. Nanoseconds: 16 microseconds to 17 seconds.
 const BUCKET_BITS: std::ops::RangeInclusive<u32> = 14..=34;
@@ -176,38 +176,48 @@ fn put_engine(out: &mut Exposition, reports: &[ShardReport]) {
 fn put_stages(out: &mut Exposition, reports: &[ShardReport]) {
     let help =
         "What Produce requests that were made durable spent in each stage, named by its end.";
-    let mut family = out.family(Kind::Histogram, "millrace_produce_stage_seconds", help);
-    for ShardReport { shard, histograms, .. } in reports {
-        for (stage, histogram) in STAGES.iter().zip(&histograms.stages) {
-            put_histogram(&mut family, &[("shard", shard), ("stage", stage)], histogram);
-        }
-    }
+    let family = out.family(Kind::Histogram, "millrace_produce_stage_seconds", help);
+    put_by_stage(family, &STAGES, reports, |report| &report.histograms.stages);
     let help = "Produce requests that were made durable, from their last byte to their answer.";
-    let mut family = out.family(Kind::Histogram, "millrace_produce_seconds", help);
-    for ShardReport { shard, histograms, .. } in reports {
-        put_histogram(&mut family, &[("shard", shard)], &histograms.total);
-    }
+    let family = out.family(Kind::Histogram, "millrace_produce_seconds", help);
+    put_whole(family, reports, |report| &report.histograms.total);
 }
 
 fn put_fetch_stages(out: &mut Exposition, reports: &[ShardReport]) {
     let help =
         "What Fetch requests spent in each stage, named by its end; waiting for data is in none.";
-    let mut family = out.family(Kind::Histogram, "millrace_fetch_stage_seconds", help);
-    for ShardReport { shard, fetch, .. } in reports {
-        for (stage, histogram) in FETCH_STAGES.iter().zip(&fetch.stages) {
-            put_histogram(&mut family, &[("shard", shard), ("stage", stage)], histogram);
+    let family = out.family(Kind::Histogram, "millrace_fetch_stage_seconds", help);
+    put_by_stage(family, &FETCH_STAGES, reports, |report| &report.fetch.stages);
+    let help = "Fetch requests, from their last byte to their answer, without waiting for data.";
+    let family = out.family(Kind::Histogram, "millrace_fetch_seconds", help);
+    put_whole(family, reports, |report| &report.fetch.total);
+    let help = "How long Fetch requests waited for data.";
+    let family = out.family(Kind::Histogram, "millrace_fetch_wait_seconds", help);
+    put_whole(family, reports, |report| &report.fetch.waited);
+}
+
+fn put_by_stage(
+    mut family: Family<'_>,
+    stages: &[&str],
+    reports: &[ShardReport],
+    read: fn(&ShardReport) -> &[Histogram],
+) {
+    for report in reports {
+        for (stage, histogram) in stages.iter().zip(read(report)) {
+            let labels: [(&str, &dyn Display); 2] = [("shard", &report.shard), ("stage", stage)];
+            put_histogram(&mut family, &labels, histogram);
         }
     }
-    let mut put_whole = |name, help, read: fn(&FetchHistograms) -> &Histogram| {
-        let mut family = out.family(Kind::Histogram, name, help);
-        for ShardReport { shard, fetch, .. } in reports {
-            put_histogram(&mut family, &[("shard", shard)], read(fetch));
-        }
-    };
-    let help = "Fetch requests, from their last byte to their answer, without waiting for data.";
-    put_whole("millrace_fetch_seconds", help, |fetch| &fetch.total);
-    let help = "How long Fetch requests waited for data.";
-    put_whole("millrace_fetch_wait_seconds", help, |fetch| &fetch.waited);
+}
+
+fn put_whole(
+    mut family: Family<'_>,
+    reports: &[ShardReport],
+    read: fn(&ShardReport) -> &Histogram,
+) {
+    for report in reports {
+        put_histogram(&mut family, &[("shard", &report.shard)], read(report));
+    }
 }
 
 fn put_histogram(family: &mut Family<'_>, labels: &[(&str, &dyn Display)], histogram: &Histogram) {

@@ -242,7 +242,7 @@ impl EngineSettings {
             log_dir: Arc::from(self.log_dir_of(shard)),
             is_flushed: self.is_flushed,
             is_deep: self.is_deep,
-            memory_bytes: self.memory_bytes / usize::from(self.shards.max(1)),
+            memory_bytes: self.per_shard(self.memory_bytes),
             journal_files_max: usize::try_from(files).unwrap_or(usize::MAX),
             topic_defaults: Arc::clone(&self.topic_defaults),
             group: self.group.clone(),
@@ -250,6 +250,11 @@ impl EngineSettings {
             checkpoint_interval_ms: self.checkpoint_interval_ms,
             scrub: self.scrub,
         }
+    }
+
+    /// One shard's part of what all of them have together.
+    fn per_shard(&self, bytes: usize) -> usize {
+        bytes / usize::from(self.shards.max(1))
     }
 
     fn metadata_dir(&self) -> PathBuf {

@@ -113,7 +113,7 @@ where
         let core = settings.cores.get(usize::from(shard)).copied().flatten();
         let mut spec = ShardSpec::new(shard, core)?;
         // What was in use is kept while there is load: to touch new pages is many times dearer.
-        spec.pool_bytes_max = settings.pool_bytes / usize::from(settings.shards.max(1));
+        spec.pool_bytes_max = settings.per_shard(settings.pool_bytes);
         specs.push(spec);
     }
     let wakes: Vec<_> = specs.iter().map(|spec| spec.waker() as Arc<dyn Wake>).collect();
@@ -176,7 +176,7 @@ pub async fn run_shard<E: Env>(
             was_clean: inheritance.was_clean,
             producer_expiration_ms: settings.producer_expiration_ms,
             recovery_points: Arc::clone(&inheritance.recovery_points),
-            cache_bytes: settings.cache_bytes / usize::from(settings.shards.max(1)),
+            cache_bytes: settings.per_shard(settings.cache_bytes),
         };
         Jobs::new(env.clone(), settings)
     };

@@ -50,6 +50,12 @@ impl Budget {
         !self.0.waiting.borrow().is_empty()
     }
 
+    /// How often somebody has had to wait so far.
+    #[must_use]
+    pub fn waits(&self) -> u64 {
+        self.0.next_id.get()
+    }
+
     /// An empty share.
     #[must_use]
     pub fn share(&self) -> Share {
@@ -223,9 +229,10 @@ mod tests {
         // Alone it may have more than there is.
         assert!(a.settle(130));
         assert_eq!((budget.used(), budget.free()), (130, 0));
+        assert_eq!((budget.is_wanted(), budget.waits()), (false, 0));
         let mut waiting = b.grow(10);
         assert!(!poll(&mut waiting));
-        assert!(budget.is_wanted());
+        assert_eq!((budget.is_wanted(), budget.waits()), (true, 1));
         assert!(a.settle(95));
         assert!(!poll(&mut waiting));
         assert!(a.settle(20));

@@ -49,13 +49,16 @@ pub const FETCH_BYTES_LEAST: usize = 2 * CHUNK_BYTES;
 /// keep a whole chunk of a tail, or a whole read from disk, from its next use.
 pub const COPIED_SLICE_PART: usize = 8;
 
-/// How long a client may leave an answer unread while others wait for the memory that it holds.
-/// Milliseconds.
-pub const UNREAD_MS: u64 = 3_000;
+/// How long a client may leave an answer unread while others wait for the memory that it holds: longer than
+/// a collection of garbage, and short for those who wait. Milliseconds.
+pub const UNREAD_MS: u64 = 1_000;
 
-/// How often it is looked whether others wait for the memory of an answer that stays unread longer.
-/// Milliseconds.
-pub const UNREAD_AGAIN_MS: u64 = 500;
+/// A client that has taken less of an answer in [`UNREAD_MS`] has left it unread: slow links are faster,
+/// and one that takes a byte now and then holds no memory by it. Bytes.
+pub const UNREAD_BYTES: u64 = 32 * 1024;
+
+/// How often it is looked how much a client has taken of an answer. Milliseconds.
+pub const UNREAD_LOOK_MS: u64 = 250;
 
 /// How long accepting pauses when the process has no descriptors left. Milliseconds.
 pub const ACCEPT_PAUSE_MS: u64 = 100;

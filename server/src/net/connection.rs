@@ -1,5 +1,5 @@
 //! One connection on the ring: one side receives and begins requests, the other drives them and sends
-//! their answers, a third sees whether anything moves at all.
+//! their answers; others see whether anything moves at all, and whether the client reads.
 //!
 //! Back-pressure goes from the socket that is not read to the client: while a request waits for its
 //! turn or for memory nothing is received, and while answers cannot be sent none is made.
@@ -11,7 +11,6 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
-use bytes::Bytes;
 use millrace_engine::io::Env;
 use millrace_engine::io::ring::Stream;
 use millrace_engine::io::runtime::RingEnv;
@@ -22,7 +21,7 @@ use super::faults::Ending;
 use super::session::{Next, Session};
 use crate::api::{self, Ctx, Peer};
 use crate::budget::{Budget, Share};
-use crate::limits::{MEMORY_WAIT_MS, SEND_BYTES, UNREAD_AGAIN_MS, UNREAD_MS};
+use crate::limits::{MEMORY_WAIT_MS, SEND_BYTES, UNREAD_BYTES, UNREAD_LOOK_MS, UNREAD_MS};
 use crate::stages::Complete;
 
 /// A connection that is being served.
@@ -40,6 +39,10 @@ pub struct Connection {
     /// When bytes last came in.
     last_received: Cell<Nanos>,
     is_sending: Cell<bool>,
+    /// Since when an answer is being sent whose memory others may come to wait for.
+    holding_since: Cell<Option<Nanos>>,
+    /// Such an answer has begun to be sent.
+    holding: Event,
 }
 
 impl Connection {
@@ -58,13 +61,16 @@ impl Connection {
             last_progress: Cell::new(now),
             last_received: Cell::new(now),
             is_sending: Cell::new(false),
+            holding_since: Cell::new(None),
+            holding: Event::default(),
         }
     }
 
     /// Serves until either side ends it.
     pub async fn run(&self, partial: Share) -> Ending {
         let transfer = either(self.receive(partial), self.send());
-        let ending = either(transfer, self.watch_idleness()).await;
+        let watch = either(self.watch_idleness(), self.watch_unread());
+        let ending = either(transfer, watch).await;
         // A peer that is faster is no error.
         match ending {
             Ending::Io(_) => {}
@@ -182,14 +188,14 @@ impl Connection {
                 let now = self.now();
                 self.last_progress.set(now);
                 self.note_answered(&answers.complete, now);
-                let sent = if answers.memory.is_empty() {
-                    self.stream.send(answers.parts).await.map_err(Ending::Io)
-                } else {
-                    self.send_records(answers.parts).await
-                };
-                if let Err(ending) = sent {
-                    return ending;
+                if !answers.memory.is_empty() {
+                    self.holding_since.set(Some(now));
+                    self.holding.raise();
                 }
+                if let Err(error) = self.stream.send(answers.parts).await {
+                    return Ending::Io(error);
+                }
+                self.holding_since.set(None);
                 drop(answers.memory);
                 self.last_progress.set(self.now());
                 self.ctx.metrics.count_sent(answers.bytes);
@@ -200,20 +206,6 @@ impl Connection {
                 return Ending::Refused(refusal);
             }
         }
-    }
-
-    /// Sends what others may come to wait for the memory of.
-    async fn send_records(&self, parts: Vec<Bytes>) -> Result<(), Ending> {
-        let sent = async { self.stream.send(parts).await.map_err(Ending::Io) };
-        let unread = async {
-            let env = self.ctx.client.env();
-            env.sleep_until(env.now().plus_ms(UNREAD_MS)).await;
-            while !self.ctx.answer_memory.is_wanted() {
-                env.sleep_until(env.now().plus_ms(UNREAD_AGAIN_MS)).await;
-            }
-            Err(Ending::Unread)
-        };
-        either(sent, unread).await
     }
 
     /// Waits for a time far away: the timer is looked at only when it is due, not whenever this
@@ -243,6 +235,43 @@ impl Connection {
                 self.last_progress.set(self.now());
             } else if self.now().ms_since(self.last_progress.get()) >= idle_ms {
                 return Ending::Idle(idle_ms);
+            }
+        }
+    }
+
+    /// Ends when the client takes too little of an answer for too long while others wait for its memory.
+    async fn watch_unread(&self) -> Ending {
+        loop {
+            self.holding.wait().await;
+            while let Some(since) = self.holding_since.get() {
+                if self.is_left_unread(since).await {
+                    return Ending::Unread;
+                }
+            }
+        }
+    }
+
+    /// Looks now and then at how much of the answer the client's kernel has, until the answer is sent
+    /// (`false`) or has been left unread (`true`).
+    async fn is_left_unread(&self, since: Nanos) -> bool {
+        let memory = &self.ctx.answer_memory;
+        let mut last = None;
+        loop {
+            self.sleep_until(self.now().plus_ms(UNREAD_LOOK_MS)).await;
+            if self.holding_since.get() != Some(since) {
+                return false;
+            }
+            // A socket that tells nothing is about to end.
+            let acknowledged = self.stream.acknowledged_bytes().unwrap_or(u64::MAX);
+            let now = self.now();
+            match last {
+                Some((bytes, at, waits)) if acknowledged < bytes + UNREAD_BYTES => {
+                    let is_wanted = memory.is_wanted() || memory.waits() != waits;
+                    if is_wanted && now.ms_since(at) >= UNREAD_MS {
+                        return true;
+                    }
+                }
+                _ => last = Some((acknowledged, now, memory.waits())),
             }
         }
     }

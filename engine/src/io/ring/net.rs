@@ -310,6 +310,15 @@ impl Stream {
         sys::set_option(self.socket(), libc::SOL_SOCKET, libc::SO_RCVBUF, bytes)
     }
 
+    /// How many bytes of what was sent the peer's kernel has acknowledged so far (`TCP_INFO`): while its
+    /// program does not read, they soon stay the same.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn acknowledged_bytes(&self) -> io::Result<u64> {
+        sys::tcp_info(self.socket()).map(|info| info.tcpi_bytes_acked)
+    }
+
     /// Ends the connection in one or both directions; calls that wait end too.
     ///
     /// # Errors

@@ -149,6 +149,18 @@ pub(super) fn set_option<T: Copy>(
     checked(result).map(drop)
 }
 
+/// What the kernel knows of a TCP connection (`man 7 tcp`, `TCP_INFO`).
+pub(super) fn tcp_info(socket: &impl AsRawFd) -> io::Result<libc::tcp_info> {
+    // SAFETY: all zeros is a valid `tcp_info`: it has numbers only.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut len = libc::socklen_t::try_from(size_of_val(&info)).expect("a few hundred bytes");
+    let value = (&raw mut info).cast();
+    let (level, name) = (libc::IPPROTO_TCP, libc::TCP_INFO);
+    // SAFETY: at most `len` bytes of `info` are written, during the call only.
+    let result = unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, value, &raw mut len) };
+    checked(result).map(|_| info)
+}
+
 /// A listening socket whose port may be shared by several (one for each shard).
 pub(super) fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     let raw = RawAddress::new(address);

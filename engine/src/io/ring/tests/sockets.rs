@@ -199,6 +199,8 @@ fn an_aborted_connection_throws_away_what_its_peer_has_not_read() {
         let sending = async { server.send(vec![Bytes::from(vec![0; total])]).await };
         let aborting = async {
             pause(&env, 20).await;
+            let taken = server.acknowledged_bytes().unwrap();
+            assert!((1..total as u64).contains(&taken), "{taken}");
             server.abort().unwrap();
         };
         let (sent, ()) = future::zip(sending, aborting).await;

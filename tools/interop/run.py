@@ -160,7 +160,9 @@ def main():
     run.all()
     failed = [result for result in run.results if result.error is not None]
     if failed:
-        say("failed: " + "; ".join(result.name for result in failed))
+        # Once more at the end, where whoever sees only the end of a long log looks for it.
+        for result in failed:
+            say(f"failed: {result.name}\n     " + result.error.strip()[-1500:].replace("\n", "\n     "))
     if run.not_run:
         say("not run on this machine: " + "; ".join(run.not_run))
     if not arguments.keep and not failed:

@@ -63,6 +63,10 @@ fn main() -> ExitCode {
     let outcome = execute(std::env::args_os().collect());
     cli::target::tidy_up();
     outcome.unwrap_or_else(|failure| {
+        if failure.status == FAILED && sys::interrupted() {
+            terminal::complain(&format!("cut short: interrupted: {}", failure.text));
+            return ExitCode::from(cli::run::CUT_SHORT);
+        }
         terminal::complain(&format!("error: {}", failure.text));
         ExitCode::from(failure.status)
     })

@@ -4,7 +4,7 @@ mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::process::Stdio;
+use std::process::{Child, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -98,6 +98,23 @@ fn a_target_that_never_answers_ends_the_run() {
     let output = output(&["run", "--bootstrap", &silent, "--duration", "1s"]);
     assert_eq!(output.status.code(), Some(1), "{}", words(&output));
     assert!(words(&output).contains("no answer in time (10 s)"), "{}", words(&output));
+}
+
+#[test]
+fn an_interrupt_while_nobody_answers_ends_the_program() {
+    for command in [&["run"][..], &["verify"], &["knee", "--budget", "p99=5ms"]] {
+        let silent = listener(std::mem::forget);
+        let child = program()
+            .args(command)
+            .args(["--bootstrap", &silent])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        let output = interrupt(child);
+        assert_eq!(output.status.code(), Some(4), "{}", words(&output));
+        assert!(words(&output).contains("interrupted before it answered"), "{}", words(&output));
+    }
 }
 
 #[test]
@@ -233,13 +250,20 @@ fn a_generator_that_was_the_limit_is_an_exit_status() {
 #[test]
 fn an_interrupted_floor_says_so() {
     let scratch = Scratch::new("floor-interrupt");
-    let mut child = program()
+    let child = program()
         .args(["floor", "--duration", "60s", "--dir"])
         .arg(env!("CARGO_TARGET_TMPDIR"))
         .current_dir(&scratch.0)
         .stderr(Stdio::piped())
         .spawn()
         .expect("starts");
+    let output = interrupt(child);
+    assert_eq!(output.status.code(), Some(4), "{}", words(&output));
+    assert!(words(&output).contains("interrupted"), "{}", words(&output));
+}
+
+/// Interrupts a program as soon as it would notice, and waits for its end.
+fn interrupt(mut child: Child) -> Output {
     let pid = child.id().to_string();
     let caught = || std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(catches_int);
     while !caught() {
@@ -248,9 +272,7 @@ fn an_interrupted_floor_says_so() {
     }
     let killed = std::process::Command::new("kill").args(["-INT", &pid]).status();
     assert!(killed.expect("kill starts").success());
-    let output = child.wait_with_output().expect("ends");
-    assert_eq!(output.status.code(), Some(4), "{}", words(&output));
-    assert!(words(&output).contains("interrupted"), "{}", words(&output));
+    child.wait_with_output().expect("ends")
 }
 
 /// Whether the status of a process says that it catches SIGINT.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::ring::{Aligned, Writes};
 use crate::clock::Clock;
 use crate::measure::latency::{Summary, histogram};
+use crate::sys;
 
 /// The file is written before it is measured, and then over and over: a journal's case.
 const FILE_BYTES: u64 = 64 << 20;
@@ -52,7 +53,7 @@ pub fn sequential(directory: &Path, each: Duration) -> io::Result<f64> {
     let mut writes = Writes::new(file, &buffer, SEQUENTIAL_DEPTH)?;
     let (clock, end_ns) = (Clock::start(), each.as_nanos() as u64);
     let (mut offset, mut done) = (0, 0_u64);
-    while clock.now_ns() < end_ns {
+    while clock.now_ns() < end_ns && !sys::interrupted() {
         while writes.in_flight() < SEQUENTIAL_DEPTH as usize {
             writes.write(offset)?;
             offset = (offset + SEQUENTIAL_BYTES as u64) % FILE_BYTES;
@@ -71,7 +72,7 @@ pub fn flushed(directory: &Path, size: usize, each: Duration) -> io::Result<Summ
     let (clock, end_ns) = (Clock::start(), each.as_nanos() as u64);
     let mut times = histogram();
     let mut offset = 0;
-    while clock.now_ns() < end_ns {
+    while clock.now_ns() < end_ns && !sys::interrupted() {
         let start_ns = clock.now_ns();
         writes.write(offset)?;
         writes.wait()?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::measure::latency::{Summary, histogram};
+use crate::sys;
 
 const PING_BYTES: usize = 64;
 const STREAM_BYTES: usize = 128 << 10;
@@ -35,7 +36,7 @@ pub fn round_trips(each: Duration) -> io::Result<Summary> {
             let (clock, end_ns) = (Clock::start(), each.as_nanos() as u64);
             let mut times = histogram();
             let mut message = [1; PING_BYTES];
-            while clock.now_ns() < end_ns {
+            while clock.now_ns() < end_ns && !sys::interrupted() {
                 let start_ns = clock.now_ns();
                 stream.write_all(&message)?;
                 stream.read_exact(&mut message)?;
@@ -60,7 +61,7 @@ pub fn throughput(each: Duration) -> io::Result<f64> {
             let (clock, end_ns) = (Clock::start(), each.as_nanos() as u64);
             let buffer = vec![1; STREAM_BYTES];
             let mut sent = 0_u64;
-            while clock.now_ns() < end_ns {
+            while clock.now_ns() < end_ns && !sys::interrupted() {
                 stream.write_all(&buffer)?;
                 sent += buffer.len() as u64;
             }

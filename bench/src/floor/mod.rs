@@ -46,7 +46,7 @@ pub fn measure(directory: &Path, each: Duration) -> io::Result<Floor> {
         let text = format!("{} is not a directory", directory.display());
         return Err(io::Error::new(io::ErrorKind::NotFound, text));
     }
-    // Each figure takes its time, and whoever interrupts wants none of them.
+    // Whoever interrupts wants none of the figures.
     let rates =
         |figure: fn(&Path, Duration) -> io::Result<f64>| unless_told(|| figure(directory, each));
     let times = |size| unless_told(|| disk::flushed(directory, size, each));
@@ -69,15 +69,16 @@ fn unless_told<T>(measure: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     if sys::interrupted() {
         return Err(interrupted());
     }
-    // The signal ends what the kernel was waiting for.
-    measure().map_err(|error| if sys::interrupted() { interrupted() } else { error })
+    // The signal ends every measurement, and what the kernel was waiting for.
+    let figure = measure();
+    if sys::interrupted() { Err(interrupted()) } else { figure }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the measurement itself")]
 fn per_second(each: Duration, bytes: usize, mut work: impl FnMut()) -> f64 {
     let start = Instant::now();
     let mut rounds = 0;
-    while start.elapsed() < each {
+    while start.elapsed() < each && !sys::interrupted() {
         work();
         rounds += 1;
     }

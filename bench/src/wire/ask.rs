@@ -11,6 +11,7 @@ use millrace::protocol::messages::Request;
 use millrace_engine::codec::{DecodeError, EncodeError, Message, Reader};
 
 use super::CLIENT_ID;
+use crate::sys;
 
 /// Largest answer accepted, bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -81,6 +82,12 @@ pub enum AskError {
         detail: String,
     },
 }
+
+/// How often it is looked whether the program was interrupted while an answer is awaited.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How long an answer is awaited after that: those to what cleans up behind a run still come.
+const PATIENCE_WHEN_TOLD: Duration = Duration::from_secs(1);
 
 /// A blocking connection for one question at a time.
 pub struct Asker {
@@ -155,7 +162,10 @@ impl Asker {
     /// The answer to the oldest unanswered request, which was an `R` of this version.
     pub fn receive<R: Request>(&mut self, version: i16) -> Result<R::Response, AskError> {
         let what = R::API.spec().name;
-        let frame = self.frame().map_err(|source| self.broken(what, source))?;
+        let frame = self
+            .begins()
+            .and_then(|()| self.frame())
+            .map_err(|source| self.broken(what, source))?;
         let address = &self.address;
         let malformed = |source| AskError::Malformed { address: address.clone(), what, source };
         let mut reader = Reader::of_own(Bytes::from(frame));
@@ -174,7 +184,8 @@ impl Asker {
         let peeked = self.stream.peek(&mut [0]);
         self.stream.set_read_timeout(before).ok();
         let waits = |error: &io::Error| {
-            matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+            use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+            matches!(error.kind(), WouldBlock | TimedOut | Interrupted)
         };
         set && !peeked.is_err_and(|error| waits(&error))
     }
@@ -184,6 +195,25 @@ impl Asker {
         self.stream.set_read_timeout(None)?;
         self.stream.set_write_timeout(None)?;
         Ok(self.stream)
+    }
+
+    /// Waits for the first byte of an answer; not for long once somebody has interrupted the program.
+    fn begins(&self) -> io::Result<()> {
+        let timeout = self.stream.read_timeout()?.unwrap_or(Duration::MAX);
+        let (mut waited, mut since_told) = (Duration::ZERO, Duration::ZERO);
+        while !self.ready(LOOK) {
+            waited += LOOK;
+            if sys::interrupted() {
+                since_told += LOOK;
+            }
+            if since_told >= PATIENCE_WHEN_TOLD {
+                return Err(io::Error::other("interrupted before it answered"));
+            }
+            if waited >= timeout {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+        Ok(())
     }
 
     fn frame(&mut self) -> io::Result<Vec<u8>> {

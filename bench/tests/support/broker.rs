@@ -8,23 +8,28 @@ use serde_json::Value;
 use crate::support::{Scratch, output, result, words};
 
 /// Builds the broker beside the program under test: Cargo builds only the programs of this package by itself.
+/// Asked for in the way in which the suite builds everything (for a test of the broker's package, which needs the
+/// program), so that there is nothing left to do then: other packages choose features of common dependencies.
 pub fn build() {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_millrace-bench"));
     let profile = program.parent().and_then(|dir| dir.file_name()).expect("a profile's directory");
-    let profile = if profile == "debug" { "dev".into() } else { profile.to_os_string() };
-    let built = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--quiet",
-            "--locked",
-            "--package",
-            "millrace",
-            "--bin",
-            "millrace",
-            "--profile",
-        ])
-        .arg(profile)
-        .status();
+    let mut command = Command::new(env!("CARGO"));
+    command.args([
+        "test",
+        "--quiet",
+        "--locked",
+        "--workspace",
+        "--no-run",
+        "--test",
+        "configuration",
+    ]);
+    if profile != "debug" {
+        command.arg("--profile").arg(profile);
+    }
+    if cfg!(feature = "librdkafka") {
+        command.args(["--features", "millrace-bench/librdkafka"]);
+    }
+    let built = command.status();
     assert!(built.expect("cargo starts").success(), "the broker cannot be built");
 }
 

@@ -359,16 +359,19 @@ fn what_is_warned_about() {
             "num.partitions: it is written on line 1 and again on line 2; the latter counts",
         ),
         (
-            "min.insync.replicas=2",
-            "min.insync.replicas: 2: there is one broker: writes with acks=all will be refused",
+            "default.replication.factor=2",
+            "default.replication.factor: 2: there is one broker: topics that do not name a factor will not be created",
         ),
     ] {
         assert_eq!(notices(text, Level::Warning), [expected], "{text}");
     }
     // The value is what happens anyway, so there is nothing to warn about.
-    for text in
-        ["remote.log.storage.system.enable=false", "authorizer.class.name=", "ssl.client.auth=none"]
-    {
+    for text in [
+        "remote.log.storage.system.enable=false",
+        "authorizer.class.name=",
+        "ssl.client.auth=none",
+        "min.insync.replicas=2",
+    ] {
         assert_eq!(notices(text, Level::Warning), [""; 0], "{text}");
     }
     let infos = notices("num.io.threads=16", Level::Info);

@@ -365,16 +365,11 @@ fn check_limits(s: &Settings, notices: &mut Vec<Notice>, problems: &mut Vec<Prob
         let message = "it can be 0 only if max.connections.per.ip.overrides lets somebody in";
         refuse("max.connections.per.ip", message.to_owned());
     }
-    for key in ["default.replication.factor", "min.insync.replicas"] {
-        if s.integer(key) > 1 {
-            let message = match key {
-                "min.insync.replicas" => {
-                    "there is one broker: writes with acks=all will be refused"
-                }
-                _ => "there is one broker: topics that do not name a factor will not be created",
-            };
-            notices.push(Notice::warning(key, format!("{}: {message}", s.integer(key))));
-        }
+    // More than one `min.insync.replicas` refuses nothing: like Kafka's, it counts at most as many as a topic has.
+    let key = "default.replication.factor";
+    if s.integer(key) > 1 {
+        let message = "there is one broker: topics that do not name a factor will not be created";
+        notices.push(Notice::warning(key, format!("{}: {message}", s.integer(key))));
     }
 }
 

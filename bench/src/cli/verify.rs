@@ -85,7 +85,8 @@ pub struct VerifyArgs {
     /// Only reads back what --ledger says was written before.
     #[arg(long, requires = "ledger")]
     check: bool,
-    /// Gives up when the broker has been away for this long.
+    /// Gives up when the broker has been away for this long; when it has refused for as long, stops writing, and reads
+    /// back what it has acknowledged.
     #[arg(long, default_value = "60s", value_parser = unit::duration)]
     patience: Duration,
     /// Writes the counts to this file as JSON.
@@ -166,7 +167,7 @@ impl VerifyArgs {
         }
         Ok(if !tally.clean() {
             ExitCode::from(FOUND_WRONG)
-        } else if sys::interrupted() {
+        } else if sys::interrupted() || events.ended.is_some() {
             terminal::line("cut short: only what had been written by then was checked");
             ExitCode::from(CUT_SHORT)
         } else {
@@ -259,6 +260,9 @@ fn report(ledger: &Ledger, cluster: &Cluster, tally: &Tally, events: &Events) {
             "on the way: {} reconnects, {} records without an answer, {} new producer ids",
             cluster.reconnects, events.unknown, events.renewals
         ));
+    }
+    if let Some(why) = &events.ended {
+        terminal::line(&format!("writing ended early: {why}"));
     }
     for (name, count) in &events.refusals {
         terminal::line(&format!("  {count} x {name}"));

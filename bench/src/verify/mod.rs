@@ -81,7 +81,7 @@ const SAVE_NS: u64 = 250_000_000;
 /// How often progress is told.
 const TELL_NS: u64 = 1_000_000_000;
 
-/// Writes what `plan` says and notes it in `ledger`. `disturb` is called all the time with the time since the start, in
+/// Writes what `plan` says and notes it in `ledger`, or less if the broker refuses for too long. `disturb` is called all the time with the time since the start, in
 /// nanoseconds; `tell` is told how it goes, once a second.
 pub fn write(
     cluster: &mut Cluster,
@@ -107,7 +107,16 @@ pub fn write(
             (false, None) => u64::MAX,
         };
         let before = producer.made();
-        let idle = producer.round(cluster, ledger, budget.min(plan.records.unwrap_or(u64::MAX)))?;
+        let budget = budget.min(plan.records.unwrap_or(u64::MAX));
+        let idle = match producer.round(cluster, ledger, budget) {
+            Ok(idle) => idle,
+            // It is there: what it has acknowledged can be read back.
+            Err(VerifyError::Ask(why @ AskError::Refused { .. })) => {
+                producer.give_up(&why);
+                break;
+            }
+            Err(error) => return Err(error),
+        };
         tail.follow(cluster, ledger, &mut tally);
         if now_ns >= save_ns {
             save(ledger, plan)?;

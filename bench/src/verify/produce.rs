@@ -33,6 +33,8 @@ pub struct Events {
     pub renewals: u64,
     /// Refusals by name.
     pub refusals: BTreeMap<String, u64>,
+    /// Why writing ended before it was over: the broker answered, and refused for too long.
+    pub ended: Option<String>,
 }
 
 /// A batch on its way.
@@ -104,6 +106,13 @@ impl<'p> Producer<'p> {
     /// Records made so far.
     pub fn made(&self) -> u64 {
         self.made
+    }
+
+    /// Sends no more: what the broker went on refusing may have been written or not.
+    pub fn give_up(&mut self, why: &AskError) {
+        self.events.ended = Some(why.to_string());
+        let pending = self.lanes.iter_mut().flat_map(|lane| lane.pending.drain(..));
+        self.events.unknown += pending.map(|batch| batch.count).sum::<u64>();
     }
 
     /// What happened.

@@ -2,12 +2,14 @@
 
 import csv
 import json
+import re
 
 import provision
 import target as targets
 from browser import Browser
 from check import FRESH, check, expect
 from client import SMALL_JVM, run
+from loop_disk import LoopDisk
 
 MILLRACE = ("millrace",)
 # A short load with phases, consumers and latencies of all kinds.
@@ -128,3 +130,17 @@ def hlog(context):
             expect(low <= wanted[figure] <= high,
                    f"{tag} {figure}: {wanted[figure]} us in result.json, {low:.1f} to {high:.1f} us in the log")
         context.note(f"{tag}: {total} values, p50 {wanted['p50']} us, max {wanted['max']} us")
+
+
+@check("bench: scenario disk-full ends the writing, and what was acknowledged is there", needs=("loop",), stage=FRESH,
+       seconds=90, targets=MILLRACE, quick=False)
+def disk_full(context):
+    with LoopDisk(context.work, "ext4", 256) as disk:
+        told = run([targets.Millrace.binary.with_name("millrace-bench"), "scenario", "disk-full", "--patience", "3s",
+                    "--millrace", "--millrace-set", "millrace.journal.bytes=16777216", "--data-dir", disk.path / "data"],
+                   seconds=80, code=4)[0]
+    for words in ("writing ended early", "KAFKA_STORAGE_ERROR", "nothing is wrong"):
+        expect(words in told, f"it does not say `{words}`:\n{told}")
+    acknowledged = int(re.search(r"(\d+) records acknowledged", told)[1])
+    expect(acknowledged > 1000, f"only {acknowledged} records were acknowledged:\n{told}")
+    context.note(f"{acknowledged} records acknowledged before the disk was full")

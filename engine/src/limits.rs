@@ -61,7 +61,7 @@ pub const RELIEF_FLUSHES: usize = 8;
 pub const RELIEF_FLUSHES_MAX: usize = 64;
 
 /// Spare memory that a shard with no more than this in memory keeps for its next burst. Bytes.
-pub const IDLE_SPARE_BYTES: usize = 4 * 1024 * 1024;
+pub const IDLE_SPARE_BYTES: usize = 2 * 1024 * 1024;
 
 /// How long after a write that found the disk full it is tried again. Milliseconds.
 pub const FULL_DISK_RETRY_MS: u64 = 1_000;

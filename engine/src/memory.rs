@@ -16,8 +16,8 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::fmt;
 use std::ops::Range;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use crossbeam_queue::ArrayQueue;
@@ -105,6 +105,16 @@ impl Drop for Block {
     }
 }
 
+/// What makes the allocator give back what was freed.
+static COLLECT: OnceLock<fn()> = OnceLock::new();
+
+/// Says what makes the process's allocator return freed memory to the system. Most keep it until they are
+/// used again, which in an idle process is never.
+pub fn collect_with(collect: fn()) {
+    // There is one allocator, so a second time says nothing new.
+    COLLECT.get_or_init(|| collect);
+}
+
 /// Raw memory waiting for its next use.
 struct Spare(NonNull<u8>);
 
@@ -143,8 +153,19 @@ impl Pool {
         self.taken_bytes.load(Ordering::Relaxed)
     }
 
-    /// Returns spare memory above `keep` bytes to the system, largest blocks first.
-    pub fn trim(&self, keep: usize) {
+    /// As [`Pool::trim`], when nothing much will happen for a while: the allocator gives back what it keeps,
+    /// too.
+    pub fn rest(&self, keep: usize) {
+        if self.trim(keep) > 0
+            && let Some(collect) = COLLECT.get()
+        {
+            collect();
+        }
+    }
+
+    /// Returns spare memory above `keep` bytes to the allocator, largest blocks first. Says how much.
+    pub fn trim(&self, keep: usize) -> usize {
+        let mut freed = 0;
         for (i, class) in self.classes.iter().enumerate().rev() {
             let len = BLOCK_BYTES << i;
             while self.spare_bytes.load(Ordering::Relaxed) > keep
@@ -152,8 +173,10 @@ impl Pool {
             {
                 self.spare_bytes.fetch_sub(len, Ordering::Relaxed);
                 Block::free(memory, len);
+                freed += len;
             }
         }
+        freed
     }
 
     /// A buffer of `len` bytes, its memory rounded up to a size class.

@@ -97,7 +97,7 @@ impl Shard {
             self.settle_idle(now, effects);
             // A little is always there where a log is written now and then, such as the metadata log.
             if self.tail_bytes < IDLE_SPARE_BYTES {
-                self.pool.trim(IDLE_SPARE_BYTES);
+                self.pool.rest(IDLE_SPARE_BYTES);
             }
         }
         if self.deadlines.retention_check.is_some_and(|at| at <= now.now) {

@@ -140,6 +140,7 @@ impl<E: Env> Driver<E> {
             Effect::Answer(reply, answer) => self.client.answer(reply, answer),
             Effect::Adopt(image) => self.client.set_image(image),
             Effect::DiskFull => self.client.note_full(),
+            Effect::HurryOpen(dir) => self.jobs.hurry_open(&dir),
             Effect::Offline(failure) => {
                 let log_dir = self.jobs.log_dir().display();
                 tracing::error!(%failure, %log_dir, "THE LOG DIRECTORY IS OFFLINE: nothing is \

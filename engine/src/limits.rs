@@ -49,6 +49,23 @@ pub const ALLOCATE_STEP_MAX: u64 = 64 * 1024 * 1024;
 /// Recovery points of a shard are not written more often than this. Milliseconds.
 pub const CHECKPOINTS_APART_MS: u64 = 1_000;
 
+/// Waypoints of a shard are written when so much was written to its segments since the last time: at most
+/// this is read again by a start after a crash, beside what the journal holds. Bytes.
+pub const WAYPOINTS_APART_BYTES: u64 = bound(256 * 1024 * 1024, 64 * 1024);
+
+/// Segments with less than this have no waypoint: they are read soon enough. Bytes.
+pub const WAYPOINT_BYTES_MIN: u64 = bound(256 * 1024, 4 * 1024);
+
+/// Most entries of each index that a waypoint holds: of a longer one it holds every second, third and so
+/// on. Entries.
+pub const WAYPOINT_ENTRIES_MAX: usize = 256;
+
+/// Partitions with more idempotent producers than this have no waypoint. Producers.
+pub const WAYPOINT_PRODUCERS_MAX: usize = 1_024;
+
+/// Most bytes of one shard's waypoints; partitions beyond that have none. Bytes.
+pub const WAYPOINTS_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// Tails that hold nothing new for so long are written to their segments and let go. Milliseconds.
 pub const IDLE_MS: u64 = 5_000;
 
@@ -77,7 +94,7 @@ pub const METADATA_ROOM_BYTES: u64 = bound(1024 * 1024, 64 * 1024);
 pub const STALLED_WRITE_MS: u64 = 1_000;
 
 /// Least distance between two entries of an offset index, whatever `index.interval.bytes` asks. Bytes.
-pub const INDEX_INTERVAL_BYTES_MIN: u32 = 32 * 1024;
+pub const INDEX_INTERVAL_BYTES_MIN: u32 = bound(32 * 1024, 2 * 1024);
 
 /// Newest bytes of a partition that stay in memory for readers when memory is short. Bytes.
 pub const TAIL_KEEP_BYTES: u64 = bound(1024 * 1024, 32 * 1024);

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use millrace_engine::boot::lock::DirLock;
 use millrace_engine::job::survey::{SegmentFile, SurveyedSegment, survey};
+use millrace_engine::job::waypoints::is_waypoints_name;
 use millrace_engine::log::damage::DamagedRange;
 use millrace_engine::log::files::{FileKind, METADATA_TOPIC};
 use millrace_engine::metadata::image::Image;
@@ -69,6 +70,7 @@ pub fn repair(path: &Path, is_accepted: bool, out: &mut dyn Write) -> io::Result
                         once, then try again";
             writeln!(out, "{}: {text}", files.name())?;
         } else {
+            forget_waypoints(&dir)?;
             for found in damaged {
                 let copies = replace(files, found)?;
                 let log = files.file(found.base_offset, FileKind::Log);
@@ -90,6 +92,17 @@ pub fn repair(path: &Path, is_accepted: bool, out: &mut dyn Write) -> io::Result
         )?,
     }
     Ok(summary)
+}
+
+/// Removes what a start would take in place of reading the segments that are changed now.
+fn forget_waypoints(dir: &LogDirectory) -> io::Result<()> {
+    for name in dir.files.iter().filter(|name| is_waypoints_name(name)) {
+        match fs::remove_file(dir.path.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    fs::File::open(&dir.path)?.sync_all()
 }
 
 fn look(

@@ -11,6 +11,7 @@ use millrace_engine::limits::{BLOCK_BYTES, IDLE_MS, INDEX_INTERVAL_BYTES_MIN, JO
 use millrace_engine::log::index::{IndexRules, OFFSET_ENTRY_BYTES, SegmentIndex, TIME_ENTRY_BYTES};
 use millrace_engine::partition::producer_snapshot;
 use millrace_engine::partition::producers::{BatchMark, ProducerEntry};
+use millrace_engine::partition::waypoint;
 use millrace_engine::record::layout;
 
 /// One row: position, size (none where the field goes to the end), name.
@@ -109,6 +110,17 @@ fn indexes() {
         "relative offset" => Some(19_i32.to_be_bytes().into()),
         _ => None,
     });
+}
+
+#[test]
+fn waypoints() {
+    let bytes = waypoint::encode([]);
+    check(&table("waypoints magic", 0), &bytes, |field| match field {
+        "waypoints magic" => Some(b"millrW01".to_vec()),
+        "waypoints CRC-32C" => Some(bytes[8..12].to_vec()),
+        _ => None,
+    });
+    assert_eq!(waypoint::decode(&bytes), Some(Vec::new()));
 }
 
 #[test]

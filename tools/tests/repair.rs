@@ -54,6 +54,8 @@ fn a_whole_directory_is_left_alone() {
 #[test]
 fn damage_in_a_closed_segment_is_given_up_only_when_that_is_said() {
     let made = Made::new();
+    made.write("millrace-waypoints-0", b"of before");
+    let has_waypoints = || made.path.join("millrace-waypoints-0").exists();
     let mut log = made.read_log(0);
     let size = log.len() / SEGMENT_BATCHES as usize;
     // The second and the fourth batch.
@@ -67,8 +69,10 @@ fn damage_in_a_closed_segment_is_given_up_only_when_that_is_said() {
     assert!(text.contains(&range), "{text}");
     assert!(text.contains("nothing was changed") && text.contains("--accept-loss"), "{text}");
     assert_eq!(files(&made), before);
+    assert!(has_waypoints());
     let (summary, text) = repaired(&made, true);
     assert_eq!(summary, Summary { damaged: 2, repaired: 2 }, "{text}");
+    assert!(!has_waypoints(), "they are of the log that was");
     let after = files(&made);
     for (kind, name) in [(FileKind::Log, "log"), (FileKind::OffsetIndex, "index")] {
         let (kept, was) = (format!("{}.damaged", name_of(0, kind)), &before[&name_of(0, kind)]);

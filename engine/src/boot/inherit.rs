@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{EngineSettings, Identity};
+use crate::io::together::together;
 use crate::io::{DirEntry, Env};
 use crate::job::DirectIo;
 use crate::job::checkpoints::{
@@ -15,6 +16,7 @@ use crate::job::checkpoints::{
     read_by_name, read_offsets,
 };
 use crate::job::journal_file::{parse_journal_name, read_journal};
+use crate::job::waypoints::{is_waypoints_name, read_waypoints, remove_waypoints};
 use crate::journal::format::FormatError;
 use crate::journal::plan::FileId;
 use crate::journal::replay::{self, FileContent, RedoByPartition};
@@ -22,6 +24,7 @@ use crate::limits::JOURNAL_FILE_BYTES;
 use crate::log::checkpoint::{LOG_START_OFFSETS, MetaProperties};
 use crate::metadata::Image;
 use crate::metadata::placement::Directories;
+use crate::partition::waypoint::Waypoint;
 use crate::shard::Inheritance;
 use crate::shard::controller_host::METADATA_PARTITION;
 use crate::shard::event::{DiskFailure, OffsetsFile};
@@ -169,6 +172,8 @@ pub(super) struct Inherited {
     pub(super) metadata_redo: Vec<replay::Redo>,
     redo: RedoByPartition,
     journals: Vec<JournalFound>,
+    /// Waypoints, and the directories that they were found in.
+    waypoints: Vec<(usize, TopicPartition, Waypoint)>,
     /// Journal files that are needed until every partition is open.
     pub(super) old_journals: Vec<PathBuf>,
     /// What only Kafka's files say, by directory and name: log start offsets and recovery points.
@@ -233,6 +238,7 @@ pub(super) async fn inherit<E: Env>(
         metadata_redo: Vec::new(),
         redo: RedoByPartition::new(),
         journals: Vec::new(),
+        waypoints: Vec::new(),
         old_journals: Vec::new(),
         named: Vec::new(),
     };
@@ -322,6 +328,8 @@ async fn take<E: Env>(
     let cluster_id = &inherited.identity.cluster_id;
     let id = super::identity::complete(env, settings, directory, cluster_id).await?;
     if directory.has(CLEAN_SHUTDOWN) {
+        // Whoever had the directory since may have changed it.
+        remove_waypoints(env, dir).await?;
         // From here on a stop is unclean until it is finished.
         env.remove_file(&dir.join(CLEAN_SHUTDOWN)).await.map_err(io_error)?;
         env.sync_dir(dir).await.map_err(io_error)?;
@@ -333,6 +341,10 @@ async fn take<E: Env>(
         read_by_name(env, dir, LOG_START_OFFSETS).await?.filter(|_| log_starts.is_none()),
         read_by_name(env, dir, RECOVERY_POINTS).await?.filter(|_| recovery_points.is_none()),
     ];
+    for entry in directory.entries.iter().filter(|entry| is_waypoints_name(&entry.name)) {
+        let found = read_waypoints(env, &entry.path).await?.into_iter();
+        inherited.waypoints.extend(found.map(|(id, waypoint)| (directory.index, id, waypoint)));
+    }
     let (files, contents) = journals(env, settings, directory).await?;
     let common = &mut inherited.common;
     raise(&mut common.log_starts, log_starts.unwrap_or_default());
@@ -356,33 +368,41 @@ async fn journals<E: Env>(
     settings: &EngineSettings,
     directory: &Seen,
 ) -> Result<(Vec<JournalFound>, Vec<FileContent>), BootError> {
-    let mut contents = Vec::new();
-    let mut files = Vec::new();
-    for entry in &directory.entries {
-        let Some((shard, file)) = parse_journal_name(&entry.name) else { continue };
-        let bytes: Bytes = read_journal(env, &entry.path).await.map_err(|source| {
+    let named = directory.entries.iter().filter_map(|entry| {
+        let (shard, file) = parse_journal_name(&entry.name)?;
+        Some((shard, file, entry.path.as_path()))
+    });
+    let named: Vec<_> = named.collect();
+    // As many at once as there are: the disk is what the start waits for.
+    let read = together(named.iter().map(|(_, _, path)| async {
+        let bytes: Bytes = read_journal(env, path).await.map_err(|source| {
             if DirectIo::is_unsupported(&source) {
                 BootError::NoDirectIo { path: settings.log_dir(directory.index).to_owned() }
             } else {
-                BootError::Io { path: entry.path.clone(), source }
+                BootError::Io { path: path.to_path_buf(), source }
             }
         })?;
-        let is_whole = bytes.len() as u64 == JOURNAL_FILE_BYTES;
-        let path = entry.path.clone();
-        files.push(JournalFound { directory: directory.index, shard, file, path, is_whole });
-        match replay::read_file(&bytes) {
+        Ok::<_, BootError>((bytes.len() as u64 == JOURNAL_FILE_BYTES, replay::read_file(&bytes)))
+    }));
+    let mut contents = Vec::new();
+    let mut files = Vec::new();
+    for (&(shard, file, path), read) in named.iter().zip(read.await) {
+        let (is_whole, content) = read?;
+        let (directory, path) = (directory.index, path.to_owned());
+        match content {
             Ok(content) => {
                 for position in &content.damaged {
-                    tracing::error!(file = %entry.path.display(), position,
+                    tracing::error!(file = %path.display(), position,
                         "an entry of the journal is damaged; what it held may still be in segments");
                 }
                 contents.push(content);
             }
             Err(FormatError::NoSuperblock) => {}
             Err(source @ FormatError::Newer { .. }) => {
-                return Err(BootError::Newer { path: entry.path.clone(), source });
+                return Err(BootError::Newer { path, source });
             }
         }
+        files.push(JournalFound { directory, shard, file, path, is_whole });
     }
     Ok((files, contents))
 }
@@ -410,13 +430,29 @@ impl Inherited {
                 Inheritance { next_file, reusable, ..self.common.clone() }
             })
             .collect();
-        for (partition, redo) in std::mem::take(&mut self.redo) {
+        let index_of = |partition| {
             let found = moved.get(&partition).map(|id| directories.of_id(*id));
             let recorded = || image.topics.partition(partition).map(|image| directories.of(image));
-            let index = found.or_else(recorded).flatten().unwrap_or(0);
-            let shard = usize::from(directories.shard_in(index, partition, settings.shards));
+            found.or_else(recorded).flatten()
+        };
+        let shard_in =
+            |index, partition| usize::from(directories.shard_in(index, partition, settings.shards));
+        for (partition, redo) in std::mem::take(&mut self.redo) {
+            let shard = shard_in(index_of(partition).unwrap_or(0), partition);
             if let Some(inheritance) = by_shard.get_mut(shard) {
                 inheritance.redo.insert(partition, redo);
+            }
+        }
+        for (index, partition, waypoint) in std::mem::take(&mut self.waypoints) {
+            // One that was left in another directory is of an earlier time.
+            if index_of(partition) == Some(index)
+                && let Some(inheritance) = by_shard.get_mut(shard_in(index, partition))
+            {
+                let known = inheritance.waypoints.entry(partition);
+                let known = known.or_insert_with(|| Arc::new(waypoint.clone()));
+                if known.offset < waypoint.offset {
+                    *known = Arc::new(waypoint);
+                }
             }
         }
         let is_reused = |journal: &JournalFound| {

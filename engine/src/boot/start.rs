@@ -277,6 +277,7 @@ async fn open_metadata<E: Env>(
         leader_epoch: -1,
         redo: std::mem::take(&mut inherited.metadata_redo),
         log_start_offset: None,
+        waypoint: None,
     };
     let mut recovered = recover(jobs, open).await?;
     let loaded = load(jobs, &dir, &recovered).await?;

@@ -12,6 +12,7 @@ pub mod ring;
 pub mod runtime;
 pub mod sim;
 pub mod timers;
+pub mod together;
 
 use std::future::Future;
 use std::io;

@@ -6,7 +6,7 @@ use super::newest::Wish;
 use super::write::Depth;
 use super::{
     Jobs, checkpoints, commit, flush, journal_file, open, read, read_log, remove, scrub, seal,
-    search,
+    search, waypoints,
 };
 use crate::io::Env;
 use crate::shard::event::{DiskFailure, Event, Job};
@@ -79,6 +79,7 @@ impl<E: Env> Jobs<E> {
             Job::Scrub { logs, .. } => {
                 Place::Lives(logs.iter().map(|log| dirs.enter(&log.dir).id).collect())
             }
+            Job::WriteWaypoints(_) => Place::Offsets(self.0.offsets.waypoints.wish()),
             Job::WriteOffsets { file, .. } => Place::Offsets(self.0.offsets.of(*file).wish()),
         };
         Accepted { job, place, _running: self.begin() }
@@ -138,6 +139,10 @@ impl<E: Env> Jobs<E> {
             }
             (Job::WriteOffsets { file, entries }, Place::Offsets(wish)) => {
                 let result = checkpoints::write_offsets(self, file, wish, entries).await;
+                result.err().map(Event::JobFailed)
+            }
+            (Job::WriteWaypoints(content), Place::Offsets(wish)) => {
+                let result = waypoints::write_waypoints(self, wish, content).await;
                 result.err().map(Event::JobFailed)
             }
             // `accept` gives every job the place it needs.

@@ -71,6 +71,8 @@ pub(super) async fn write_epochs<E: Env>(
 pub struct OffsetsWriters {
     log_starts: Newest,
     recovery_points: Newest,
+    /// That of waypoints.
+    pub waypoints: Newest,
 }
 
 impl OffsetsWriters {

@@ -1,4 +1,5 @@
-//! A gate that lets a number of jobs through at once, in the order in which they came.
+//! A gate that lets a number of jobs through at once, in the order in which they came, those first for
+//! which somebody waits.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -11,10 +12,13 @@ use std::task::{Context, Poll, Waker};
 struct Inner {
     free: Cell<usize>,
     waiting: RefCell<VecDeque<Rc<Ticket>>>,
+    /// Those that go before them.
+    hurried: RefCell<VecDeque<Rc<Ticket>>>,
 }
 
 #[derive(Debug, Default)]
 struct Ticket {
+    key: u64,
     is_granted: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
@@ -27,13 +31,18 @@ impl Gate {
     /// A gate for `count` jobs at once.
     #[must_use]
     pub fn new(count: usize) -> Self {
-        let waiting = RefCell::default();
-        Self(Rc::new(Inner { free: Cell::new(count), waiting }))
+        let (waiting, hurried) = (RefCell::default(), RefCell::default());
+        Self(Rc::new(Inner { free: Cell::new(count), waiting, hurried }))
     }
 
     /// Queues up now; the future ends when it is this one's turn.
     pub fn enter(&self) -> Entering {
-        let ticket = Rc::new(Ticket::default());
+        self.enter_as(0)
+    }
+
+    /// As [`Gate::enter`], under a key that [`Gate::hurry`] knows it by.
+    pub fn enter_as(&self, key: u64) -> Entering {
+        let ticket = Rc::new(Ticket { key, ..Ticket::default() });
         match self.0.free.get().checked_sub(1) {
             Some(left) => {
                 self.0.free.set(left);
@@ -44,10 +53,18 @@ impl Gate {
         Entering { gate: self.clone(), ticket: Some(ticket) }
     }
 
+    /// The job with this key goes before those that were not hurried, if it still queues.
+    pub fn hurry(&self, key: u64) {
+        let mut waiting = self.0.waiting.borrow_mut();
+        let at = waiting.iter().position(|ticket| ticket.key == key);
+        self.0.hurried.borrow_mut().extend(at.and_then(|at| waiting.remove(at)));
+    }
+
     /// Passes one place on.
     fn leave(&self) {
         loop {
-            let next = self.0.waiting.borrow_mut().pop_front();
+            let next = self.0.hurried.borrow_mut().pop_front();
+            let next = next.or_else(|| self.0.waiting.borrow_mut().pop_front());
             let Some(ticket) = next else {
                 self.0.free.set(self.0.free.get() + 1);
                 return;
@@ -126,6 +143,22 @@ mod tests {
             drop(permit);
             let fourth = poll_once(gate.enter()).await;
             assert!(fourth.is_some());
+        });
+    }
+
+    #[test]
+    fn who_is_hurried_goes_first() {
+        let gate = Gate::new(1);
+        let first = gate.enter_as(1);
+        let [mut second, mut third, fourth] = [2, 3, 4].map(|key| gate.enter_as(key));
+        [4, 3, 7].into_iter().for_each(|key| gate.hurry(key));
+        block_on(async {
+            drop(first.await);
+            assert!(poll_once(&mut second).await.is_none());
+            assert!(poll_once(&mut third).await.is_none());
+            drop(fourth.await);
+            drop(third.await);
+            drop(second.await);
         });
     }
 }

@@ -67,10 +67,11 @@ pub async fn read_journal<E: Env>(env: &E, path: &Path) -> io::Result<Bytes> {
     if size > JOURNAL_FILE_BYTES_MAX {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the journal file is too large"));
     }
+    // A file of the usual length in one read, without a copy: a start waits for it.
     let mut parts = Vec::new();
     let mut at = 0;
     while at < size {
-        let len = align_up(size - at).min(READ_BYTES_MAX as u64);
+        let len = align_up(size - at).min(JOURNAL_FILE_BYTES);
         let part = file.read_at(at, usize::try_from(len).unwrap_or(READ_BYTES_MAX)).await?;
         if part.is_empty() {
             break;
@@ -78,7 +79,10 @@ pub async fn read_journal<E: Env>(env: &E, path: &Path) -> io::Result<Bytes> {
         at += part.len() as u64;
         parts.push(part);
     }
-    Ok(Bytes::from(parts.concat()))
+    Ok(match parts.len() {
+        1 => parts.swap_remove(0),
+        _ => Bytes::from(parts.concat()),
+    })
 }
 
 /// The file whose room is given back at a start that has to write what journals hold into segments: as

@@ -37,6 +37,7 @@ mod segment_scan;
 pub mod survey;
 mod tail_check;
 mod trust;
+pub mod waypoints;
 mod write;
 
 use std::cell::{Cell, RefCell};
@@ -95,6 +96,9 @@ struct Inner<E: Env> {
     writes: Gate,
     offsets: OffsetsWriters,
     haste: Haste,
+    forgetting: Gate,
+    /// Whether waypoints of the last run were removed.
+    has_forgotten: Cell<bool>,
     running: Cell<usize>,
 }
 
@@ -125,6 +129,8 @@ impl<E: Env> Jobs<E> {
             writes: Gate::new(WRITES_AT_ONCE),
             offsets: OffsetsWriters::default(),
             haste: Haste::default(),
+            forgetting: Gate::new(1),
+            has_forgotten: Cell::new(false),
             running: Cell::new(0),
         }))
     }
@@ -152,6 +158,11 @@ impl<E: Env> Jobs<E> {
     /// The disk is full: what waits to be removed is removed now.
     pub fn hurry(&self) {
         self.0.haste.begin(self.env().now());
+    }
+
+    /// Somebody waits for the partition of this directory to be open: it is opened before others.
+    pub fn hurry_open(&self, dir: &Arc<Path>) {
+        self.0.opens.hurry(self.0.dirs.enter(dir).id);
     }
 
     /// Files that are kept open.

@@ -40,7 +40,7 @@ pub(super) async fn open<E: Env>(
     open: Open,
 ) -> Result<Recovered, DiskFailure> {
     dir.ready().await;
-    let permit = jobs.0.opens.enter().await;
+    let permit = jobs.0.opens.enter_as(dir.id).await;
     let recovered = open_dir(jobs, dir, open).await;
     drop(permit);
     recovered
@@ -87,6 +87,7 @@ async fn open_dir<E: Env>(jobs: &Jobs<E>, dir: &Dir, open: Open) -> Result<Recov
                 snapshots: listing.snapshots.clone(),
                 epochs: stored.clone(),
                 first_offset: open.log_start_offset.filter(|_| !is_new).unwrap_or(0).max(0),
+                waypoint: open.waypoint,
                 recovery_point: jobs.settings().recovery_points.get(&open.partition).copied(),
                 rules: index_rules(&open.config),
                 gaps: open.config.cleanup_policy.compact,

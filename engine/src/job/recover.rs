@@ -2,6 +2,7 @@
 //! end: first everything is looked at, and only when nothing speaks against it is anything changed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -10,6 +11,7 @@ use super::files::log_path;
 use super::log_state::LogState;
 use super::seal::write_companions;
 use super::segment_scan::FoundSegment;
+use super::waypoints::Followed;
 use super::{Jobs, damage, failure};
 use crate::io::{Env, File};
 use crate::journal::replay::Redo;
@@ -23,6 +25,7 @@ use crate::partition::commit::Seal;
 use crate::partition::epochs::Epochs;
 use crate::partition::producer_snapshot;
 use crate::partition::producers::{ProducerEntry, Producers};
+use crate::partition::waypoint::Waypoint;
 use crate::shard::event::DiskFailure;
 use crate::types::{LeaderEpoch, Offset, TimestampMs};
 
@@ -44,6 +47,8 @@ pub struct Input {
     pub first_offset: Offset,
     /// Everything before this had been flushed when the last run stopped.
     pub recovery_point: Option<Offset>,
+    /// What the last run has left for this.
+    pub waypoint: Option<Arc<Waypoint>>,
     /// How densely segments are indexed.
     pub rules: IndexRules,
     /// Offsets may be missing, as after compaction.
@@ -83,7 +88,11 @@ impl<E: Env> Jobs<E> {
         if let Some(log) = self.recover_clean(dir, &input).await? {
             return Ok(log);
         }
-        let (mut sealed, mut state) = self.start(dir, &input).await?;
+        if let Some(Followed { sealed, segment, state }) = self.follow_waypoint(dir, &input).await?
+        {
+            return self.complete(dir, &input, (sealed, state), (Vec::new(), segment)).await;
+        }
+        let (sealed, mut state) = self.start(dir, &input).await?;
         let scan_from = sealed.last().map_or(Offset::MIN, |last| last.next_offset);
         let files = input.segments.range(scan_from..).copied();
         let bases: BTreeSet<Offset> =
@@ -100,9 +109,10 @@ impl<E: Env> Jobs<E> {
         if state.is_contradicted {
             tracing::warn!(dir = %dir.path.display(),
                 "leader-epoch-checkpoint does not agree with the batches: it is made anew from them");
-            return Box::pin(self.recover(dir, Input { epochs: None, ..input })).await;
+            return Box::pin(self.recover(dir, Input { epochs: None, waypoint: None, ..input }))
+                .await;
         }
-        let Some(mut last) = looked.pop() else {
+        let Some(last) = looked.pop() else {
             let active = OpenSegment::new(state.next_offset, input.rules);
             let is_lost = |point: &Offset| *point > state.next_offset && self.settings().is_flushed;
             let lost_end = input.recovery_point.filter(is_lost);
@@ -116,16 +126,27 @@ impl<E: Env> Jobs<E> {
             self.warn_lost_end(dir, state.next_offset, lost_end);
             return Ok(RecoveredLog { sealed, active, state, lost_end });
         };
+        self.complete(dir, &input, (sealed, state), (looked, last.segment)).await
+    }
+
+    /// Makes the files what was found out that they should be: `looked`, and the `last` segment.
+    async fn complete(
+        &self,
+        dir: &Dir,
+        input: &Input,
+        (mut sealed, mut state): (Vec<SealedSegment>, LogState),
+        (looked, last): (Vec<Looked<E::File>>, FoundSegment<E::File>),
+    ) -> Result<RecoveredLog, DiskFailure> {
+        let mut segment = last;
         let lost_end = match self.settings().is_flushed {
             true => {
-                let segment = &mut last.segment;
                 let redo = input.redo.get(&segment.base_offset).map(Vec::as_slice);
                 let redo = redo.unwrap_or_default();
                 segment.judge_end(redo, input.recovery_point, &mut state).await?
             }
             false => None,
         };
-        let ranges = looked.iter().map(|looked| &looked.segment).chain([&last.segment]);
+        let ranges = looked.iter().map(|looked| &looked.segment).chain([&segment]);
         if let Some((segment, range)) =
             ranges.filter(|_| input.is_strict).find_map(|s| Some((s, s.damage.first()?)))
         {
@@ -145,7 +166,6 @@ impl<E: Env> Jobs<E> {
             });
             write_companions(self, dir, seal_of(segment, producers_at_end)).await?;
         }
-        let mut segment = last.segment;
         self.settle(dir, &mut segment).await?;
         let damage = std::mem::take(&mut segment.damage);
         self.0.damages.note(dir, segment.base_offset, damage);
@@ -196,7 +216,7 @@ impl<E: Env> Jobs<E> {
         Ok(Some(RecoveredLog { sealed, active, state, lost_end: None }))
     }
 
-    async fn all_trusted(
+    pub(super) async fn all_trusted(
         &self,
         dir: &Dir,
         input: &Input,
@@ -375,7 +395,7 @@ impl<E: Env> Jobs<E> {
         }
     }
 
-    fn producers(&self, entries: &[ProducerEntry]) -> Producers {
+    pub(super) fn producers(&self, entries: &[ProducerEntry]) -> Producers {
         let mut producers = Producers::default();
         let now: TimestampMs = self.env().wall_ms();
         if !plant!(ForgetProducerState) {

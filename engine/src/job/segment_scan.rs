@@ -13,6 +13,7 @@ use crate::log::damage::DamagedRange;
 use crate::log::index::{IndexRules, SegmentIndex};
 use crate::log::scan::{ScanRules, ScannedBatch, SegmentScanner, Stop};
 use crate::memory::{align_down, align_up};
+use crate::partition::waypoint::Waypoint;
 use crate::shard::event::DiskFailure;
 use crate::types::{Offset, TimestampMs};
 
@@ -57,6 +58,17 @@ pub struct FoundSegment<F> {
     pub keeps_rest: bool,
     /// Offsets may be missing, as after compaction.
     pub gaps: bool,
+    /// The waypoint that it was followed from.
+    passing: Option<Passing>,
+}
+
+/// A waypoint on the way of a scan.
+#[derive(Debug, Clone, Copy)]
+struct Passing {
+    position: u64,
+    offset: Offset,
+    /// Whether the scan came to this position with this offset.
+    is_passed: bool,
 }
 
 impl<F: File> FoundSegment<F> {
@@ -90,6 +102,7 @@ impl<F: File> FoundSegment<F> {
             damage: Vec::new(),
             keeps_rest: false,
             gaps,
+            passing: None,
         })
     }
 
@@ -124,16 +137,42 @@ impl<F: File> FoundSegment<F> {
         })
     }
 
+    /// Makes it what a waypoint knows of it; the scan goes on at the batch it is read from, which begins
+    /// with `first_offset`.
+    pub fn go_on_at(&mut self, waypoint: &Waypoint, first_offset: Offset, rules: IndexRules) {
+        self.index = waypoint.index(rules);
+        self.max_timestamp = waypoint.max_timestamp;
+        self.first_timestamp = waypoint.first_timestamp;
+        self.end = u64::from(waypoint.from);
+        self.next_offset = first_offset;
+        let (position, offset) = (waypoint.position, waypoint.offset);
+        self.passing = Some(Passing { position, offset, is_passed: false });
+    }
+
+    /// Whether the batches have come to the waypoint, with no damage before it.
+    pub fn has_passed(&self) -> bool {
+        let passed = self.passing.filter(|passing| passing.is_passed);
+        passed.is_some_and(|passing| {
+            self.damage.first().is_none_or(|range| range.position >= passing.position)
+        })
+    }
+
     /// Takes a valid batch up.
     pub fn take(&mut self, batch: &ScannedBatch<'_>, state: &mut LogState) {
         let header = batch.header;
         // The file's length was checked against what positions can hold.
         let position = u32::try_from(batch.position).unwrap_or(u32::MAX);
-        self.index.append(header, position);
-        self.max_timestamp = self.max_timestamp.max(header.max_timestamp);
-        self.first_timestamp.get_or_insert(header.max_timestamp);
+        let is_known = self.passing.is_some_and(|passing| batch.position < passing.position);
+        if !is_known {
+            self.index.append(header, position);
+            self.max_timestamp = self.max_timestamp.max(header.max_timestamp);
+            self.first_timestamp.get_or_insert(header.max_timestamp);
+        }
         self.end = batch.position + header.size_bytes() as u64;
         self.next_offset = header.next_offset();
+        if let Some(passing) = &mut self.passing {
+            passing.is_passed |= (self.end, self.next_offset) == (passing.position, passing.offset);
+        }
         state.follow(batch);
     }
 }

@@ -6,7 +6,7 @@ use super::log_state::LogState;
 use super::segment_scan::{FoundSegment, read_chunk};
 use crate::io::File;
 use crate::journal::replay::Redo;
-use crate::limits::BATCH_BYTES_MAX;
+use crate::limits::{BATCH_BYTES_MAX, BLOCK_BYTES};
 use crate::log::scan::{ScanRules, SegmentScanner, Stop};
 use crate::record::layout::PREFIX_BYTES;
 use crate::shard::event::DiskFailure;
@@ -83,7 +83,7 @@ impl<F: File> FoundSegment<F> {
         let mut at = self.end;
         while at < self.file_bytes {
             let chunk = read_chunk(file, &self.path, at, self.file_bytes).await?;
-            if let Some(first) = chunk.iter().position(|&byte| byte != 0) {
+            if let Some(first) = first_not_zero(&chunk) {
                 // Offset and length of a batch may begin with zeros.
                 let before = (at + first as u64).saturating_sub(PREFIX_BYTES as u64);
                 return Ok(Some(before.max(self.end)));
@@ -111,5 +111,28 @@ impl<F: File> FoundSegment<F> {
             }
         }
         Ok(scanner.finish().position)
+    }
+}
+
+/// Where the first byte stands that is not zero: most often none, so whole blocks are looked at first.
+fn first_not_zero(bytes: &[u8]) -> Option<usize> {
+    let is_zero = |block: &[u8]| block.iter().fold(0, |all, byte| all | byte) == 0;
+    let block = bytes.chunks(BLOCK_BYTES).position(|block| !is_zero(block))?;
+    let start = block * BLOCK_BYTES;
+    bytes.get(start..)?.iter().position(|&byte| byte != 0).map(|at| start + at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_byte_that_is_not_zero() {
+        let mut bytes = vec![0; 3 * BLOCK_BYTES + 5];
+        assert_eq!(first_not_zero(&bytes), None);
+        for at in [3 * BLOCK_BYTES + 4, 2 * BLOCK_BYTES, BLOCK_BYTES + 7, 0] {
+            bytes[at] = 1;
+            assert_eq!(first_not_zero(&bytes), Some(at));
+        }
     }
 }

@@ -369,6 +369,27 @@ impl SegmentIndex {
         &self.times
     }
 
+    /// Bytes of batches since the last entry.
+    #[must_use]
+    pub const fn since_entry(&self) -> u64 {
+        self.since_entry
+    }
+
+    /// Both indexes with no more than so many entries each, evenly spread, the last one among them.
+    #[must_use]
+    pub fn sampled(&self, entries_max: usize) -> (Vec<u8>, Vec<u8>) {
+        let offsets = sample::<OFFSET_ENTRY_BYTES>(&self.offsets, entries_max);
+        (offsets, sample::<TIME_ENTRY_BYTES>(&self.times, entries_max))
+    }
+
+    /// The last entry of such an offset index whose batch begins before `position`.
+    #[must_use]
+    pub fn last_sampled_before(&self, offsets: &[u8], position: u64) -> Option<OffsetPosition> {
+        let index = OffsetIndex::new(self.base_offset, offsets);
+        let is_before = |entry: &OffsetPosition| u64::from(entry.position) < position;
+        (0..index.len()).rev().filter_map(|n| index.entry(n)).find(is_before)
+    }
+
     /// Takes up the indexes of a segment that is opened again. `offsets` and `times` are the
     /// checked bytes of both files, `since_entry` the bytes of batches from the last entry's
     /// position to the segment's end. Batches that the time index does not cover yet must have
@@ -416,6 +437,14 @@ impl SegmentIndex {
             times: self.times.into(),
         }
     }
+}
+
+/// Whole entries of `N` bytes, thinned out evenly from the end on.
+fn sample<const N: usize>(bytes: &[u8], entries_max: usize) -> Vec<u8> {
+    let entries = bytes.as_chunks::<N>().0;
+    let step = entries.len().div_ceil(entries_max.max(1)).max(1);
+    let first = entries.len().saturating_sub(1) % step;
+    entries.iter().skip(first).step_by(step).flatten().copied().collect()
 }
 
 /// Both indexes of a sealed segment. Cloning shares the bytes.

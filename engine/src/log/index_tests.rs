@@ -174,3 +174,26 @@ proptest! {
         prop_assert_eq!(truncated.time_bytes(), kept.time_bytes());
     }
 }
+
+#[test]
+fn a_sample_is_an_index_too() {
+    let parts: Vec<_> = (0..40).map(|i| (1, 101, 10 * i)).collect();
+    let all = batches(500, &parts);
+    let whole = indexed(500, &all);
+    let count = whole.offsets().len();
+    for entries_max in [1, 2, 3, 7, count, count + 1] {
+        let (offsets, times) = whole.sampled(entries_max);
+        let loaded = SealedIndex::load(500, &offsets, &times, 40 * 101, 540).unwrap();
+        let len = loaded.offsets().len();
+        assert!(len <= entries_max && len > 0);
+        assert_eq!(loaded.offsets().entry(len - 1), whole.offsets().entry(count - 1));
+        assert_eq!(loaded.times().last(), whole.times().last());
+        for offset in 500..540 {
+            let (sparse, dense) = (loaded.offsets().lookup(offset), whole.offsets().lookup(offset));
+            assert!(sparse.position <= dense.position, "never behind what is looked for");
+        }
+        let last = whole.last_sampled_before(&offsets, u64::MAX);
+        assert_eq!(last, whole.offsets().entry(count - 1));
+        assert_eq!(whole.last_sampled_before(&offsets, 0), None);
+    }
+}

@@ -205,13 +205,16 @@ impl<W> Partition<W> {
         self.is_committing = false;
     }
 
-    /// A write to a segment file is durable.
-    pub fn written(&mut self, segment: Offset, end: u64, end_offset: Offset) {
-        if let Some(open) = self.open.iter_mut().find(|open| open.base_offset == segment) {
+    /// A write to a segment file is durable. Says how many bytes more the file holds.
+    pub fn written(&mut self, segment: Offset, end: u64, end_offset: Offset) -> u64 {
+        self.is_committing = false;
+        let open = self.open.iter_mut().find(|open| open.base_offset == segment);
+        open.map_or(0, |open| {
+            let before = open.written;
             open.is_writing = false;
             open.note_written(end, end_offset);
-        }
-        self.is_committing = false;
+            end - before
+        })
     }
 
     /// Everything before this offset is in segment files.

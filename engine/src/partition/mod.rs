@@ -12,6 +12,7 @@ pub mod offsets;
 pub mod producer_snapshot;
 pub mod producers;
 pub mod retain;
+pub mod waypoint;
 
 use std::collections::VecDeque;
 use std::path::Path;

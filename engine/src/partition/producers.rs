@@ -461,6 +461,15 @@ impl Producers {
     /// Takes producers from a snapshot, but those that have expired by `now`.
     pub fn load(&mut self, entries: &[ProducerEntry], now: TimestampMs, expiration_ms: i64) {
         for entry in entries {
+            if let Some(known) = self.by_id.get_mut(&entry.producer_id)
+                && known.epoch == entry.epoch
+                && let Some(mark) = entry.last_batch
+            {
+                // One batch more of it.
+                known.batches.push(mark);
+                known.last_timestamp = entry.last_timestamp;
+                continue;
+            }
             let mut producer = Producer::new();
             producer.epoch = entry.epoch;
             producer.coordinator_epoch = entry.coordinator_epoch;
@@ -477,6 +486,26 @@ impl Producers {
             }
             self.by_id.insert(entry.producer_id, producer);
         }
+    }
+
+    /// As [`Producers::snapshot`], with an entry for each batch that is remembered, oldest first. None if
+    /// there are more producers than `producers_max`.
+    #[must_use]
+    pub fn all_batches(&self, producers_max: usize) -> Option<Vec<ProducerEntry>> {
+        if self.by_id.len() > producers_max {
+            return None;
+        }
+        let mut entries = Vec::new();
+        for (entry, producer) in self.snapshot().into_iter().zip(self.by_id.values()) {
+            let earlier = producer.batches().split_last().map_or(&[][..], |(_, earlier)| earlier);
+            entries.extend(earlier.iter().map(|mark| ProducerEntry {
+                last_batch: Some(*mark),
+                last_timestamp: mark.timestamp,
+                ..entry
+            }));
+            entries.push(entry);
+        }
+        Some(entries)
     }
 
     /// What a snapshot at the log's end holds.

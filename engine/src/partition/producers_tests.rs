@@ -245,16 +245,21 @@ proptest! {
             offset = header.next_offset();
             log.push((header, says));
         }
+        let mut loaded = Producers::default();
+        loaded.load(&live.all_batches(3).unwrap(), 1_000, 10_000);
+        prop_assert_eq!(live.all_batches(live.len() - 1), None);
         let mut replayed = Producers::default();
         for (header, says) in &log {
             replayed.replay(header, *says);
         }
         prop_assert_eq!(replayed.snapshot(), live.snapshot());
+        prop_assert_eq!(loaded.snapshot(), live.snapshot());
         prop_assert_eq!(replayed.first_unstable_offset(), live.first_unstable_offset());
         for id in 0..3 {
             let own = log.iter().rev().filter(|(h, s)| h.producer_id == id && s.is_none());
             for (header, _) in own.take(BATCHES_KEPT) {
                 let admit = replayed.check(header, Origin::Client).unwrap();
+                prop_assert_eq!(loaded.check(header, Origin::Client), Ok(admit));
                 let Admit::Duplicate { base_offset, .. } = admit else { panic!("new") };
                 prop_assert_eq!(base_offset, header.base_offset);
             }

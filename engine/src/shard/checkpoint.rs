@@ -1,5 +1,6 @@
 //! When recovery points are written: offsets before which everything is durable, so that damage there is
-//! never taken for a write that was cut short.
+//! never taken for a write that was cut short. With them, but less often, go waypoints
+//! ([`crate::partition::waypoint`]), from which a start after a crash goes on.
 //!
 //! What the journal holds says so itself. Points are for what it holds no more: they are written some time
 //! after anything became durable, and soon after a journal file was begun, as its earlier content is gone.
@@ -9,8 +10,9 @@ use std::sync::Arc;
 
 use super::event::{DiskFailure, Effect, Job, OffsetsFile};
 use super::{Shard, Slot};
-use crate::limits::CHECKPOINTS_APART_MS;
+use crate::limits::{CHECKPOINTS_APART_MS, WAYPOINTS_APART_BYTES, WAYPOINTS_BYTES_MAX};
 use crate::partition::admit::Now;
+use crate::partition::waypoint;
 use crate::types::{Nanos, Offset, TopicPartition};
 
 /// When the points are written next.
@@ -23,6 +25,10 @@ pub struct Checkpointing {
     at: Option<Nanos>,
     /// When they were written last.
     last: Option<Nanos>,
+    /// Bytes written to segments since waypoints were.
+    unmarked_bytes: u64,
+    /// When those were written last.
+    marked: Option<Nanos>,
     /// Those of the last run, for partitions that are not open.
     inherited: Arc<BTreeMap<TopicPartition, Offset>>,
 }
@@ -42,6 +48,12 @@ impl Checkpointing {
     /// A journal file was begun.
     pub fn hurry(&mut self) {
         self.is_urgent = true;
+    }
+
+    /// Segment files hold so many bytes more.
+    pub fn written(&mut self, bytes: u64) {
+        self.unmarked_bytes += bytes;
+        self.is_urgent |= self.unmarked_bytes >= WAYPOINTS_APART_BYTES;
     }
 
     /// Something could not be written; it may have been the points.
@@ -79,11 +91,18 @@ impl Shard {
         if self.checkpointing.at.is_none_or(|at| at > now.now) {
             return;
         }
+        let Checkpointing { unmarked_bytes, marked, .. } = self.checkpointing;
         let inherited = Arc::clone(&self.checkpointing.inherited);
-        self.checkpointing = Checkpointing { last: Some(now.now), ..Checkpointing::new(inherited) };
+        self.checkpointing = Checkpointing {
+            last: Some(now.now),
+            unmarked_bytes,
+            marked,
+            ..Checkpointing::new(inherited)
+        };
         if self.is_offline {
             return;
         }
+        self.mark_if_due(now, effects);
         let inherited = &self.checkpointing.inherited;
         let point = |(id, slot): (&TopicPartition, &Slot)| match slot {
             Slot::Open(partition) => {
@@ -95,5 +114,26 @@ impl Shard {
         };
         let entries = self.partitions.iter().filter_map(point).collect();
         effects.push(Effect::Run(Job::WriteOffsets { file: OffsetsFile::RecoveryPoints, entries }));
+    }
+
+    fn mark_if_due(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let interval_ms = self.settings.checkpoint_interval_ms;
+        let Checkpointing { unmarked_bytes, marked, .. } = self.checkpointing;
+        let is_old = marked.is_none_or(|marked| now.now.ms_since(marked) >= interval_ms);
+        if unmarked_bytes == 0 || (!is_old && unmarked_bytes < WAYPOINTS_APART_BYTES) {
+            return;
+        }
+        (self.checkpointing.unmarked_bytes, self.checkpointing.marked) = (0, Some(now.now));
+        let open = self.partitions.iter().filter_map(|(id, slot)| match slot {
+            Slot::Open(partition) => Some((*id, partition.waypoint()?)),
+            Slot::Opening(_) | Slot::Failed | Slot::Offline => None,
+        });
+        let mut bytes = 0;
+        let open = open.take_while(|(_, waypoint)| {
+            bytes += waypoint.bytes();
+            bytes <= WAYPOINTS_BYTES_MAX
+        });
+        let content = waypoint::encode(open).into();
+        effects.push(Effect::Run(Job::WriteWaypoints(content)));
     }
 }

@@ -228,8 +228,9 @@ impl Shard {
             tracing::info!(topic = %partition.topic, partition = id.partition,
                 "there is room again: appends to this partition go on");
         }
+        let mut bytes = 0;
         for write in written {
-            partition.written(write.segment, write.end, write.end_offset);
+            bytes += partition.written(write.segment, write.end, write.end_offset);
         }
         let end = partition.written_offset();
         let dir = partition.dir.clone();
@@ -239,6 +240,7 @@ impl Shard {
         }
         let freed = before - partition.memory_bytes();
         self.tail_bytes -= freed;
+        self.checkpointing.written(bytes);
         self.journal.settle(id, end);
         self.recount(id);
         self.on_durable(now, id, end, effects);

@@ -16,6 +16,7 @@ use crate::partition::Recovered;
 use crate::partition::commit::{Seal, SegmentWrite};
 use crate::partition::epochs::Epochs;
 use crate::partition::find::{ColdRead, ColdSearch};
+use crate::partition::waypoint::Waypoint;
 use crate::shard::call::FoundOffset;
 use crate::topic_config::TopicConfig;
 use crate::types::{LeaderEpoch, Nanos, Offset, TopicPartition};
@@ -142,6 +143,8 @@ pub enum Effect {
     DiskFull,
     /// The log directory failed: say so loudly.
     Offline(DiskFailure),
+    /// Somebody waits for the partition of this directory to be open.
+    HurryOpen(Arc<Path>),
 }
 
 /// Something slow, done beside the shard. Each ends in an [`Event`].
@@ -246,6 +249,8 @@ pub enum Job {
         /// All that the shard knows of.
         entries: BTreeMap<TopicPartition, Offset>,
     },
+    /// Write the file of the shard's waypoints, whose content this is.
+    WriteWaypoints(Bytes),
 }
 
 /// Files of offsets that each shard has for itself.
@@ -320,4 +325,6 @@ pub struct Open {
     pub redo: Vec<Redo>,
     /// Log start offset from the checkpoint.
     pub log_start_offset: Option<Offset>,
+    /// What the last run has left for this.
+    pub waypoint: Option<Arc<Waypoint>>,
 }

@@ -47,6 +47,7 @@ use crate::metadata::Image;
 use crate::metadata::placement::Directories;
 use crate::partition::Partition;
 use crate::partition::admit::Now;
+use crate::partition::waypoint::Waypoint;
 use crate::topic_config::TopicConfig;
 use crate::types::{NodeId, Offset, ShardId, TopicPartition};
 
@@ -135,6 +136,8 @@ pub struct Shard {
     directories: Directories,
     /// What journals of the last run hold, until their partitions are opened.
     redo: RedoByPartition,
+    /// The last run's waypoints, until then.
+    waypoints: BTreeMap<TopicPartition, Arc<Waypoint>>,
     log_starts: BTreeMap<TopicPartition, Offset>,
     groups: BTreeMap<i32, GroupHost>,
     controller: Option<ControllerHost>,
@@ -159,6 +162,8 @@ pub struct Shard {
 pub struct Inheritance {
     /// What journals hold for partitions of this shard.
     pub redo: RedoByPartition,
+    /// What active segments of this shard need not be read before.
+    pub waypoints: BTreeMap<TopicPartition, Arc<Waypoint>>,
     /// Log start offsets from the checkpoint.
     pub log_starts: BTreeMap<TopicPartition, Offset>,
     /// First sequence number for new journal files.
@@ -181,6 +186,7 @@ impl Shard {
     pub fn new(settings: ShardSettings, pool: Arc<Pool>, inherited: Inheritance) -> Self {
         let Inheritance {
             redo,
+            waypoints,
             log_starts,
             next_file_sequence,
             next_file,
@@ -211,6 +217,7 @@ impl Shard {
             image: Arc::default(),
             directories,
             redo,
+            waypoints,
             log_starts,
             groups: BTreeMap::new(),
             controller: None,
@@ -287,6 +294,9 @@ impl Shard {
         if let Some(partition) = self.opening_partition(&call) {
             if let Some(Slot::Opening(waiting)) = self.partitions.get_mut(&partition) {
                 waiting.push((reply, call));
+            }
+            if let Some(topic) = self.image.topics.by_id(partition.topic_id) {
+                effects.push(Effect::HurryOpen(self.dir_of(&topic.name, partition)));
             }
             return;
         }

@@ -95,12 +95,13 @@ impl Shard {
             // Kept until the partition is open: without room it is tried again.
             redo: self.redo.get(&id).cloned().unwrap_or_default(),
             log_start_offset: self.log_starts.get(&id).copied(),
+            waypoint: self.waypoints.get(&id).cloned(),
             topic: Arc::clone(topic),
         };
         effects.push(Effect::Run(Job::Open(Box::new(open))));
     }
 
-    fn dir_of(&self, topic: &str, id: TopicPartition) -> Arc<Path> {
+    pub(super) fn dir_of(&self, topic: &str, id: TopicPartition) -> Arc<Path> {
         Arc::from(self.settings.log_dir.join(directory_name(topic, id.partition)))
     }
 
@@ -167,6 +168,7 @@ impl Shard {
             (Ok(recovered), Some(topic), Some(partition)) => {
                 self.deadlines.unstall(id);
                 self.redo.remove(&id);
+                self.waypoints.remove(&id);
                 let name = Arc::clone(&topic.name);
                 let dir = self.dir_of(&name, id);
                 let config = self.config_of(&name);
@@ -186,6 +188,7 @@ impl Shard {
             (Err(failure), _, _) => {
                 self.deadlines.unstall(id);
                 self.redo.remove(&id);
+                self.waypoints.remove(&id);
                 tracing::error!(%failure, "a partition could not be opened: it stays offline");
                 Slot::Failed
             }
@@ -204,6 +207,7 @@ impl Shard {
         self.dirty.remove(&id);
         self.journal.forget(id);
         self.redo.remove(&id);
+        self.waypoints.remove(&id);
         self.deadlines.unstall(id);
         self.unload(id, effects);
         let topic = Arc::clone(&gone.topic.name);

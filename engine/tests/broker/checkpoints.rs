@@ -21,13 +21,14 @@ fn log() -> PathBuf {
 }
 
 /// A file as it is.
-async fn content(env: &SimEnv, path: &Path) -> Vec<u8> {
+pub async fn content(env: &SimEnv, path: &Path) -> Vec<u8> {
     let file = env.open(path, OpenMode::ReadOnly).await.unwrap();
     let size = file.size().await.unwrap();
     file.read_at(0, align_up(size) as usize).await.unwrap().to_vec()
 }
 
-async fn flip(env: &SimEnv, path: &Path, at: u64) {
+/// Flips a bit of the byte at a position, durably.
+pub async fn flip(env: &SimEnv, path: &Path, at: u64) {
     let file = env.open(path, OpenMode::ReadWrite).await.unwrap();
     let size = file.size().await.unwrap();
     let block = align_down(at);

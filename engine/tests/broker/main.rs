@@ -6,3 +6,4 @@ mod checkpoints;
 mod directories;
 mod full_disk;
 mod harness;
+mod waypoints;

@@ -75,6 +75,7 @@ pub fn open_job(leader_epoch: i32, redo: Vec<Redo>, segment_bytes: i32) -> Job {
         leader_epoch,
         redo,
         log_start_offset: None,
+        waypoint: None,
     }))
 }
 

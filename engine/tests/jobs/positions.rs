@@ -220,6 +220,7 @@ fn metadata_log((begin, step): (usize, usize)) {
             leader_epoch: LEADER_EPOCH,
             redo: Vec::new(),
             log_start_offset: None,
+            waypoint: None,
         }));
         let opened = open(&Jobs::new(env.clone(), settings), job).await;
         opened.map(|recovered| recovered.active.next_offset).map_err(|failure| {

@@ -73,6 +73,7 @@ async fn open(env: &SimEnv, was_clean: bool, redo: Vec<Redo>) -> Result<Recovere
         leader_epoch: 1,
         redo,
         log_start_offset: None,
+        waypoint: None,
     };
     let events = RefCell::new(Vec::new());
     let jobs = Jobs::new(env.clone(), settings);

@@ -1,0 +1,166 @@
+//! Waypoints: a start after a crash reads what is behind them, and nothing else, and none that does not
+//! agree with the log.
+
+use std::path::{Path, PathBuf};
+
+use millrace_engine::io::Env;
+use millrace_engine::io::sim::{Sim, SimEnv};
+use millrace_engine::job::waypoints::{is_waypoints_name, read_waypoints};
+use millrace_engine::log::checkpoint::CLEAN_SHUTDOWN;
+use millrace_engine::partition::waypoint::{self, Waypoint};
+use millrace_engine::shard::call::{Answer, Call, ReadError};
+use millrace_engine::types::TopicPartition;
+
+use crate::checkpoints::{content, flip};
+use crate::harness::{Broker, LOG_DIR, append, create, partition, read, start, with_broker};
+
+const RECORDS: i64 = 60;
+const LATER: i64 = 7;
+const RECORD_BYTES: usize = 20_000;
+
+fn log() -> PathBuf {
+    Path::new(LOG_DIR).join("orders-0").join("00000000000000000000.log")
+}
+
+async fn later(client: &Broker, ms: u64) {
+    client.env().sleep_until(client.env().now().plus_ms(ms)).await;
+}
+
+/// Records with a waypoint behind them, and then some more. Says how long the segment was at the waypoint.
+async fn write(client: &Broker) -> u64 {
+    create(client, "orders").await;
+    for offset in 0..RECORDS {
+        assert_eq!(append(client, "orders", RECORD_BYTES).await, Ok(offset));
+    }
+    // The tail goes to its segment, and the interval passes.
+    later(client, 90_000).await;
+    let waypoints = waypoints(client.env()).await;
+    let orders = partition(client, "orders");
+    let (_, waypoint) = waypoints.iter().find(|(id, _)| *id == orders).expect("it has a waypoint");
+    assert_eq!(waypoint.offset, RECORDS);
+    for offset in 0..LATER {
+        assert_eq!(append(client, "orders", RECORD_BYTES).await, Ok(RECORDS + offset));
+    }
+    waypoint.position
+}
+
+async fn waypoints(env: &SimEnv) -> Vec<(TopicPartition, Waypoint)> {
+    let mut all = Vec::new();
+    for entry in env.list_dir(Path::new(LOG_DIR)).await.unwrap() {
+        if is_waypoints_name(&entry.name) {
+            all.extend(read_waypoints(env, &entry.path).await.unwrap());
+        }
+    }
+    all
+}
+
+async fn damaged_ranges(client: &Broker) -> u64 {
+    let owner = client.owner(partition(client, "orders"));
+    match client.call(owner, Call::Stats).await {
+        Answer::Stats(stats) => stats.damaged_ranges,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// All records but the damaged one can be read.
+async fn read_but(client: &Broker, damaged: Option<i64>, end: i64) {
+    for offset in 0..end {
+        match read(client, "orders", offset).await {
+            Err(error) => {
+                assert!(
+                    damaged == Some(offset) && error == ReadError::Damaged,
+                    "{offset}: {error}"
+                );
+            }
+            Ok(records) => assert!(damaged != Some(offset) && !records.is_empty(), "{offset}"),
+        }
+    }
+}
+
+fn crash(sim: &Sim, is_power_cut: bool) {
+    if is_power_cut { sim.power_cut() } else { sim.kill() }
+}
+
+#[test]
+fn a_start_goes_on_from_the_waypoint() {
+    for seed in 80..84 {
+        let sim = Sim::new(seed);
+        let position = with_broker(&sim, |client| async move { write(&client).await });
+        crash(&sim, seed % 2 == 0);
+        let env = sim.env(0);
+        // Far in front of the waypoint: who reads the whole segment would find it.
+        let hit = 2;
+        let at = position / RECORDS as u64 * hit as u64 + 5_000;
+        let before = sim.run(async move {
+            flip(&env, &log(), at).await;
+            content(&env, &log()).await
+        });
+        let before = before.unwrap();
+        let after = with_broker(&sim, move |client| async move {
+            assert_eq!(append(&client, "orders", 10).await, Ok(RECORDS + LATER));
+            assert_eq!(damaged_ranges(&client).await, 0, "the begin was not read");
+            read_but(&client, Some(hit), RECORDS + LATER + 1).await;
+            assert_eq!(damaged_ranges(&client).await, 1, "readers were told");
+            content(client.env(), &log()).await
+        });
+        assert!(after.starts_with(&before[..position as usize]), "nothing is cut");
+        // Once more, from the same waypoint.
+        crash(&sim, seed % 2 == 1);
+        with_broker(&sim, move |client| async move {
+            assert_eq!(append(&client, "orders", 10).await, Ok(RECORDS + LATER + 1));
+            assert_eq!(damaged_ranges(&client).await, 0);
+            read_but(&client, Some(hit), RECORDS + LATER + 2).await;
+        });
+    }
+}
+
+#[test]
+fn a_waypoint_that_does_not_agree_is_removed_and_the_log_is_read() {
+    let sim = Sim::new(90);
+    let position = with_broker(&sim, |client| async move { write(&client).await });
+    crash(&sim, false);
+    let env = sim.env(0);
+    let changed = sim.run(async move {
+        for entry in env.list_dir(Path::new(LOG_DIR)).await.unwrap() {
+            if is_waypoints_name(&entry.name) {
+                let mut waypoints = read_waypoints(&env, &entry.path).await.unwrap();
+                waypoints.iter_mut().for_each(|(_, waypoint)| waypoint.from_last_offset += 1);
+                let content = waypoint::encode(waypoints).into();
+                env.write_small(&entry.path, content).await.unwrap();
+            }
+        }
+        flip(&env, &log(), position / RECORDS as u64 * 2 + 5_000).await;
+    });
+    changed.unwrap();
+    with_broker(&sim, move |client| async move {
+        assert_eq!(append(&client, "orders", 10).await, Ok(RECORDS + LATER));
+        assert_eq!(waypoints(client.env()).await, []);
+        // The journal still holds the damaged record: whoever reads the whole log mends it.
+        assert_eq!(damaged_ranges(&client).await, 0);
+        read_but(&client, None, RECORDS + LATER + 1).await;
+    });
+}
+
+/// Whoever had the directory after a clean stop may have changed it.
+#[test]
+fn waypoints_do_not_outlive_a_clean_stop() {
+    let sim = Sim::new(91);
+    let (_, stop, ended) = start(&sim, |client| async move {
+        write(&client).await;
+        assert!(!waypoints(client.env()).await.is_empty());
+    });
+    stop.stop();
+    while ended.get() < 2 {
+        assert!(sim.run_steps(100) > 0, "the broker does not end");
+    }
+    let env = sim.env(0);
+    let marked = sim.run(async move {
+        let marker = Path::new(LOG_DIR).join(CLEAN_SHUTDOWN);
+        env.write_small(&marker, "{\"version\":0,\"brokerEpoch\":-1}".into()).await
+    });
+    marked.unwrap().unwrap();
+    with_broker(&sim, move |client| async move {
+        assert_eq!(waypoints(client.env()).await, []);
+        assert_eq!(append(&client, "orders", 10).await, Ok(RECORDS + LATER));
+    });
+}

@@ -347,7 +347,7 @@ pub struct FetchTopic {
 pub struct TopicOffsets {
     /// The topic's name.
     pub name: String,
-    /// As in the call; zero where all were asked for.
+    /// As in the call; where all were asked for, what was given with the offsets, zero if nothing was.
     pub topic_id: TopicId,
     /// One per partition.
     pub partitions: Vec<PartitionOffset>,

@@ -154,7 +154,7 @@ impl OffsetStore {
         let mut reader = OffsetReader { require_stable: call.require_stable, wait_for: None };
         let found = match &call.topics {
             Some(wanted) => wanted.iter().map(|topic| reader.named(topics, topic)).collect(),
-            None => topics.iter().filter_map(|(name, slots)| reader.all(name, slots)).collect(),
+            None => topics.iter().flat_map(|(name, slots)| reader.all(name, slots)).collect(),
         };
         let answer = GroupAnswer::OffsetFetch(Ok(found));
         let at_once = match reader.wait_for {
@@ -322,16 +322,19 @@ impl OffsetReader {
         TopicOffsets { name: wanted.name.clone(), topic_id: wanted.topic_id, partitions }
     }
 
-    /// All partitions of a topic that have an offset.
-    fn all(&mut self, name: &str, slots: &Partitions) -> Option<TopicOffsets> {
-        let partitions = slots.iter().filter_map(|(partition, slot)| {
-            let value = self.see(slot)?;
-            Some(shown(*partition, Some(value)))
-        });
-        let partitions = partitions.collect::<Vec<_>>();
-        let topic_id = TopicId::ZERO;
-        let found = TopicOffsets { name: name.to_owned(), topic_id, partitions };
-        (!found.partitions.is_empty()).then_some(found)
+    /// All partitions of a name that have an offset, by the topic that it was given for.
+    fn all(&mut self, name: &str, slots: &Partitions) -> Vec<TopicOffsets> {
+        let mut by_id = BTreeMap::<TopicId, Vec<PartitionOffset>>::new();
+        for (partition, slot) in slots {
+            if let Some(value) = self.see(slot) {
+                by_id.entry(value.topic_id).or_default().push(shown(*partition, Some(value)));
+            }
+        }
+        let name = name.to_owned();
+        let found = by_id.into_iter();
+        found
+            .map(|(topic_id, partitions)| TopicOffsets { name: name.clone(), topic_id, partitions })
+            .collect()
     }
 
     fn see<'a>(&mut self, slot: &'a Slot) -> Option<&'a StoredOffset> {

@@ -1,8 +1,9 @@
 //! The records of `__consumer_offsets` that classic groups and offsets are kept in.
 //!
 //! A key is its type as i16 and its fields, never flexible; a value is its version as i16 and its
-//! fields. Read: key types 0 to 2 and value versions 0 to 4. Written: key types 1 and 2, value version
-//! 3, which every Kafka since 2.3 reads, or 1 for an offset that expires at a set time.
+//! fields. Read: key types 0 to 2 and value versions 0 to 4. Written, as by Kafka 4.3: key types 1 and 2;
+//! value version 4 for an offset, which names the topic's id, so that a new topic never finds the offsets
+//! of a deleted one of its name; 1 for an offset that expires at a set time; 3 for a group.
 
 use bytes::Bytes;
 
@@ -15,10 +16,12 @@ const OFFSET_KEYS: [i16; 2] = [0, 1];
 const OFFSET_KEY: i16 = 1;
 /// Key type of a classic group.
 const GROUP_KEY: i16 = 2;
-/// The version of values that is written.
-const VALUE_VERSION: i16 = 3;
+/// The version of an offset that is written.
+const OFFSET_VERSION: i16 = 4;
 /// The one version of an offset with a time at which it expires.
 const EXPIRING_OFFSET_VERSION: i16 = 1;
+/// The version of a group that is written.
+const GROUP_VERSION: i16 = 3;
 
 crate::message! {
     /// `OffsetCommitKey`.
@@ -173,7 +176,7 @@ pub fn offset_record(
     let key = OffsetKeyFields { group: group_id.into(), topic: topic.into(), partition };
     let value = value.map(|value| {
         let expiring = value.expires_ms.is_some();
-        let version = if expiring { EXPIRING_OFFSET_VERSION } else { VALUE_VERSION };
+        let version = if expiring { EXPIRING_OFFSET_VERSION } else { OFFSET_VERSION };
         let fields = OffsetValueFields {
             offset: value.offset,
             leader_epoch: value.leader_epoch,
@@ -199,7 +202,7 @@ pub fn group_record(
 ) -> Result<MachineRecord, EncodeError> {
     let key = GroupKeyFields { group: group_id.into() };
     let key = Some(prefixed(GROUP_KEY, &key, GROUP_KEY)?);
-    let value = value.map(|fields| prefixed(VALUE_VERSION, fields, VALUE_VERSION));
+    let value = value.map(|fields| prefixed(GROUP_VERSION, fields, GROUP_VERSION));
     Ok(MachineRecord { timestamp_ms, key, value: value.transpose()? })
 }
 

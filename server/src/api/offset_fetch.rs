@@ -3,7 +3,7 @@
 //! Reads committed offsets: of one group up to version 7, of several from version 8; null topics (from
 //! version 2) are all of a group's. With `require_stable` (from version 7) the answer waits for commits
 //! that are on their way (KIP-447). Topics are given by id from version 10. A partition without a commit
-//! has offset -1 and no error.
+//! has offset -1 and no error; what was committed to a deleted topic of the same name is no commit.
 //!
 //! Not done: member id and epoch of the new protocol (KIP-848) are not looked at; pending transactional
 //! commits, because there are no transactions yet.
@@ -75,12 +75,11 @@ fn call_of(
     require_stable: bool,
 ) -> OffsetFetchCall {
     let wanted = |topic: &OffsetFetchRequestGroupTopic| {
-        let name = match version {
-            ..10 => topic.name.to_string(),
-            _ => image.topics.by_id(topic.topic_id)?.name.to_string(),
+        let (name, topic_id) = match version {
+            ..10 => (topic.name.to_string(), image.topics.id_of(&topic.name).unwrap_or_default()),
+            _ => (image.topics.by_id(topic.topic_id)?.name.to_string(), topic.topic_id),
         };
-        let partitions = topic.partition_indexes.clone();
-        Some(FetchTopic { name, topic_id: topic.topic_id, partitions })
+        Some(FetchTopic { name, topic_id, partitions: topic.partition_indexes.clone() })
     };
     let topics = group.topics.as_ref();
     OffsetFetchCall {
@@ -98,10 +97,14 @@ fn offsets(
 ) -> OffsetFetchResponseGroup {
     let topic = |topic: TopicOffsets| {
         let id = Some(topic.topic_id).filter(|id| !id.is_zero());
+        let current = image.topics.id_of(&topic.name);
+        if id.is_some() && id != current {
+            return None;
+        }
         let topic_id = match version {
             ..10 => TopicId::ZERO,
             // Without an id the topic cannot be told of: it is left out.
-            _ => id.or_else(|| image.topics.id_of(&topic.name))?,
+            _ => current?,
         };
         Some(OffsetFetchResponseGroupTopic {
             name: topic.name.into(),
@@ -216,6 +219,8 @@ mod tests {
         let told = &response.topics[0];
         assert_eq!((response.topics.len(), told.topic_id), (1, id));
         assert_eq!(told.partitions[0].error_code, 100);
-        assert_eq!(offsets(9, &image, group(TopicId::ZERO), vec![gone]).topics.len(), 1);
+        assert_eq!(offsets(9, &image, group(TopicId::ZERO), vec![gone.clone()]).topics.len(), 1);
+        let of_another = TopicOffsets { topic_id: id, ..gone };
+        assert_eq!(offsets(9, &image, group(TopicId::ZERO), vec![of_another]).topics.len(), 0);
     }
 }

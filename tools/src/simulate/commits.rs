@@ -1,6 +1,6 @@
 //! Offsets that groups committed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use millrace_engine::types::Offset;
 
@@ -19,12 +19,6 @@ struct Commit {
 #[derive(Debug, Default, Clone)]
 pub struct Commits {
     by_place: BTreeMap<(String, Place), Commit>,
-    /// Commits that were under way while their topic was being deleted. One that the coordinator takes
-    /// up after it has forgotten the topic's offsets stays, and a new topic of the name finds it, as in
-    /// Kafka: the records that are written do not name the topic's id.
-    late: BTreeSet<Offset>,
-    /// Commits whose topic was deleted in this life of the broker.
-    deleted: BTreeSet<Offset>,
 }
 
 impl Commits {
@@ -59,8 +53,7 @@ impl Commits {
         let Some(commit) = self.by_place.get_mut(&(group.to_owned(), place)) else { return Ok(()) };
         let is_none = commit.acked.is_none() && offset == -1;
         let is_known = commit.acked == Some(offset) || commit.asked.contains(&offset);
-        let is_late = commit.acked.is_none() && self.late.contains(&offset);
-        if !(is_none || is_known || is_late) {
+        if !(is_none || is_known) {
             return Err(format!(
                 "group {group} {place:?}: the committed offset is {offset}, not one of {commit:?}"
             ));
@@ -71,26 +64,9 @@ impl Commits {
         Ok(())
     }
 
-    /// A commit ended while its topic was being deleted, or after that.
-    pub fn late(&mut self, offset: Offset) {
-        self.late.insert(offset);
-    }
-
-    /// A topic is gone.
+    /// A topic is gone, and with it what was committed for it. A new topic of its name finds none of that.
     pub fn gone(&mut self, topic: TopicIndex) {
-        let gone = self.by_place.iter().filter(|((_, place), _)| place.topic == topic);
-        for (_, commit) in gone {
-            self.late.extend(&commit.asked);
-            self.deleted.extend(commit.acked);
-        }
         self.by_place.retain(|(_, place), _| place.topic != topic);
-    }
-
-    /// The broker is gone. That a topic's offsets were forgotten is written behind its deletion: if
-    /// that is lost, and a topic of the name is created before the coordinator is loaded, they are
-    /// found there.
-    pub fn crashed(&mut self) {
-        self.late.append(&mut self.deleted);
     }
 }
 
@@ -114,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn offsets_of_a_deleted_topic_may_come_back_only_after_a_crash() {
+    fn offsets_of_a_deleted_topic_never_come_back() {
         let (old, new) = (Place { topic: 0, partition: 0 }, Place { topic: 1, partition: 0 });
         let mut commits = Commits::default();
         commits.asking("g", old, 5);
@@ -122,10 +98,7 @@ mod tests {
         commits.gone(old.topic);
         commits.asking("g", new, 6);
         assert!(commits.fetched("g", new, 5, false).is_err());
-        commits.crashed();
-        commits.fetched("g", new, 5, true).unwrap();
-        commits.asking("g", new, 7);
-        commits.acked("g", new, 7);
-        assert!(commits.fetched("g", new, 5, false).is_err());
+        assert!(commits.fetched("g", new, 5, true).is_err());
+        commits.fetched("g", new, 6, true).unwrap();
     }
 }

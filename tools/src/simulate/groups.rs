@@ -98,9 +98,6 @@ pub async fn store(
         topics: vec![CommitTopic { name, topic_id, partitions: vec![partition] }],
     });
     let answer = coordinate(world, client, group, &call).await;
-    if !world.is_live(place) {
-        world.ledger.borrow_mut().commits.late(offset);
-    }
     match answer {
         Some(Ok(GroupAnswer::OffsetCommit(Ok(results)))) => {
             let result = results.first().and_then(|topic| topic.partitions.first());

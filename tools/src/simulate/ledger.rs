@@ -109,7 +109,6 @@ impl Ledger {
     /// The broker is gone, and with it everything that was under way.
     pub fn crashed(&mut self) {
         self.streams.crashed();
-        self.commits.crashed();
     }
 
     /// A topic is about to be asked for.

@@ -150,6 +150,18 @@ fn topic_ids_tell_topics_of_one_name_apart() {
     let mut call = commit("", -1, 5);
     call.topics[0].topic_id = Uuid(7);
     host.commit(call).unwrap();
+    tell_apart(&mut host);
+    host.restart();
+    tell_apart(&mut host);
+    assert_eq!(host.machine.topics(), [("orders".to_owned(), Uuid(7))].into());
+    let all = OffsetFetchCall { group_id: "g".into(), topics: None, require_stable: false };
+    let Some(GroupAnswer::OffsetFetch(Ok(topics))) = host.ask(GroupCall::OffsetFetch(all)) else {
+        panic!()
+    };
+    assert_eq!(topics.iter().map(|topic| topic.topic_id).collect::<Vec<_>>(), [Uuid(7)]);
+}
+
+fn tell_apart(host: &mut Host) {
     for (asked, expected) in [(Uuid::ZERO, 5), (Uuid(7), 5), (Uuid(8), -1)] {
         let fetch = OffsetFetchCall {
             group_id: "g".into(),

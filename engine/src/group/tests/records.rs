@@ -105,10 +105,10 @@ fn reads_every_version() {
 #[test]
 fn writes_what_kafka_writes() {
     let key = ("g", "orders", 3);
-    let record = offset_record(9, key, Some(&offset(3))).unwrap();
+    let record = offset_record(9, key, Some(&offset(4))).unwrap();
     assert_eq!(record.timestamp_ms, 9);
     assert_eq!(record.key, Some(bytes(OFFSET_KEY)));
-    assert_eq!(record.value, Some(bytes(OFFSETS[3])));
+    assert_eq!(record.value, Some(bytes(OFFSETS[4])));
     let expiring = offset_record(9, key, Some(&offset(1))).unwrap();
     assert_eq!(expiring.value, Some(bytes(OFFSETS[1])));
     assert_eq!(offset_record(9, key, None).unwrap().value, None);

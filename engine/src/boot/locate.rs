@@ -50,18 +50,31 @@ pub(super) async fn locate<E: Env>(
         {
             continue;
         }
-        let mut here: Option<Place> = None;
+        let (mut named, mut nameless) = (Vec::new(), Vec::new());
         for place in places {
-            // A topic of the same name may have been there before.
-            if topic_id_of(env, &place.path).await?.is_some_and(|id| id != at.topic_id) {
-                strays.push(place);
-            } else if let Some(first) = here {
-                let (first, second) = (first.path, place.path);
-                let (topic, partition) = (place.name.topic, at.partition);
-                return Err(BootError::FoundTwice { topic, partition, first, second });
-            } else {
-                here = Some(place);
+            match topic_id_of(env, &place.path).await? {
+                Some(id) if id == at.topic_id => named.push(place),
+                // A topic of the same name was there before.
+                Some(_) => strays.push(place),
+                None => nameless.push(place),
             }
+        }
+        // What does not say of which topic it is was being made when its disk failed or the last run
+        // ended. It counts only if nothing else can be the partition, or stands where that must be.
+        if let Some(index) = nameless.iter().position(is_recorded)
+            && named.is_empty()
+        {
+            named.push(nameless.remove(index));
+        }
+        let is_elsewhere = recorded.is_some_and(|id| directories.of_id(id).is_none());
+        let rest = if named.is_empty() && !is_elsewhere { &mut named } else { &mut strays };
+        rest.append(&mut nameless);
+        let mut found = named.into_iter();
+        let here = found.next();
+        if let (Some(first), Some(second)) = (&here, found.next()) {
+            let (topic, partition) = (first.name.topic.clone(), at.partition);
+            let (first, second) = (first.path.clone(), second.path);
+            return Err(BootError::FoundTwice { topic, partition, first, second });
         }
         if let Some(place) = here.filter(|place| !is_recorded(place))
             && let Some(id) = directories.id(place.index)

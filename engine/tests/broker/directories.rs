@@ -286,6 +286,37 @@ fn a_partition_in_two_directories_refuses_the_start() {
     assert!(!exists(&sim, &format!("{LOG_DIR}/second-0")), "it was put aside");
 }
 
+/// A directory that fails while a partition is made in it keeps one that does not say of which topic it is.
+#[test]
+fn what_was_never_finished_is_no_partition() {
+    let sim = Sim::new(55);
+    let count = run(&sim, two(2), async move |client: Broker| populate(&client).await);
+    sim.kill();
+    let (here, there) = (format!("{LOG_DIR}/second-0"), format!("{SECOND}/second-0"));
+    let unfinished = || write(&sim, format!("{here}/leader-epoch-checkpoint"), "0\n0\n".to_owned());
+    unfinished();
+    run(&sim, two(2), async move |client: Broker| read_all(&client, "second", count).await);
+    sim.kill();
+    assert!(!exists(&sim, &here), "it was put aside");
+    // Of two that do not say so, the one counts that stands where the partition must be.
+    unfinished();
+    rename(&sim, format!("{there}/partition.metadata"), format!("{there}/partition.metadata.tmp"));
+    run(&sim, two(2), async move |client: Broker| read_all(&client, "second", count).await);
+    sim.kill();
+    assert!(!exists(&sim, &here), "it was put aside");
+    // It does not stand in for what is in a directory that cannot be read.
+    unfinished();
+    sim.fault(second_fails(Fault::Io));
+    run(&sim, two(2), async move |client: Broker| {
+        assert_eq!(directory(&client, "second"), None);
+        let refused = append(&client, "second", 10).await;
+        assert!(matches!(refused, Err(AppendError::Storage)), "{refused:?}");
+    });
+    sim.kill();
+    sim.clear_faults();
+    run(&sim, two(2), async move |client: Broker| read_all(&client, "second", count).await);
+}
+
 #[test]
 fn directories_that_do_not_belong_together_are_refused() {
     let sim = Sim::new(60);

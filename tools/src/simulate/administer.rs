@@ -14,7 +14,8 @@ use millrace_engine::shard::call::{Answer, Call, DeleteRecords, ReadError};
 use millrace_engine::types::{NodeId, ProducerId};
 
 use super::ledger::{Existence, TopicIndex};
-use super::world::{SimClient, World, ask, pause};
+use super::shrink::Part;
+use super::world::{SimClient, Trouble, World, ask, pause};
 
 /// The one broker.
 pub const NODE: NodeId = 1;
@@ -37,6 +38,11 @@ async fn control(
     match client.call(0, Call::Controller(call)).await {
         Answer::Controller(Ok(answer)) => Some(answer),
         Answer::Controller(Err(_)) if client.is_stopping() => None,
+        // The metadata log is in the first log directory.
+        Answer::Controller(Err(error)) if world.trouble.get() == Trouble::Directory => {
+            world.wrong(format!("the controller failed with the second directory: {error}"));
+            None
+        }
         Answer::Controller(Err(error)) => {
             world.wrong_unless_trouble(|| format!("the controller failed: {error}"));
             None
@@ -77,8 +83,11 @@ pub async fn create(world: &Rc<World>, client: &SimClient) {
         world.dice.pick(&names).cloned()
     };
     let Some(name) = name else { return };
+    // A topic that takes all there is would have nothing but segments of a block.
+    let is_only = !world.limits.has(Part::Administration);
     let segment = match world.dice.below(5) {
         0 => None,
+        _ if is_only => Some(8 * SEGMENT_BYTES_MAX),
         1 => Some(4_096 + world.dice.below(SEGMENT_BYTES_MAX / 50)),
         2 => Some(4_096 + world.dice.below(SEGMENT_BYTES_MAX / 10)),
         _ => Some(world.dice.between(SEGMENT_BYTES_MAX / 8, SEGMENT_BYTES_MAX)),
@@ -271,7 +280,9 @@ async fn truncate(world: &Rc<World>, client: &SimClient) {
             [Ok(start)] if *start >= before && *start <= end.max(before) => {}
             [Err(ReadError::NotLeader)] if !world.is_live(place) || client.is_stopping() => {}
             [Ok(start)] if *start <= world.ledger.borrow().start_asked(place) => {}
-            other => world.wrong_unless_trouble(|| format!("{place:?} before {before}: {other:?}")),
+            other => world.wrong_unless_in_trouble(client, place, || {
+                format!("{place:?} before {before}: {other:?}")
+            }),
         },
         other => world.wrong(format!("a deletion of records was answered with {other:?}")),
     }

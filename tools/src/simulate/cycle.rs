@@ -3,16 +3,22 @@
 use std::rc::Rc;
 
 use millrace_engine::io::sim::{Fault, OpKind, Rule, Sim};
+use millrace_engine::types::Nanos;
 
 use super::files;
-use super::machine::{Broker, Setup, later};
+use super::machine::{Broker, IN_SECOND, Setup, later};
 use super::shrink::Part;
 use super::world::{Phase, Trouble, World};
 
 /// A start, or a stop, that takes more steps than this has got stuck.
 const STEPS_MAX: u64 = 4_000_000;
-/// Simulated time within which a start, a stop or a recovery from a full disk must end.
+/// Simulated time within which a start, a stop or an answer must come, or an operation of the disk: a
+/// thousand small segments take as long as they take.
 const PATIENCE_NS: u64 = 60_000_000_000;
+/// Simulated time within which it must come however much there is to do.
+const PATIENCE_MAX_NS: u64 = 60 * PATIENCE_NS;
+/// Simulated time within which appends must go on when a full disk has room again.
+const RECOVERY_NS: u64 = PATIENCE_NS / 4;
 
 /// Steps that clients work for in a script whose operations fail.
 const SCRIPT_STEPS: u64 = 3_000;
@@ -36,10 +42,34 @@ enum Wrong {
     Nothing,
     /// An operation fails, any one.
     Fails,
+    /// One of two log directories fails, and stays so.
+    Directory,
     /// Some operations take very long.
     Slow,
     /// There is no room for a while.
     Full,
+}
+
+/// Waits for what must come.
+struct Patience {
+    disk_ops: u64,
+    until: Nanos,
+    end: Nanos,
+}
+
+impl Patience {
+    fn new(sim: &Sim) -> Self {
+        let (until, end) = (later(sim, PATIENCE_NS), later(sim, PATIENCE_MAX_NS));
+        Self { disk_ops: sim.disk_ops(), until, end }
+    }
+
+    /// Whether nothing has happened for too long, or all of it takes too long.
+    fn is_over(&mut self, sim: &Sim) -> bool {
+        if self.disk_ops != sim.disk_ops() {
+            *self = Self { end: self.end, ..Self::new(sim) };
+        }
+        sim.now() > self.until.min(self.end)
+    }
 }
 
 /// What happened, over all lives.
@@ -73,6 +103,9 @@ pub fn live(sim: &Sim, world: &Rc<World>, tally: &mut Tally) {
         82..90 => Wrong::Slow,
         _ => Wrong::Full,
     };
+    // In place of another operation that fails: half of them, where there are two.
+    let is_directory = wrong == Wrong::Fails && world.log_dirs > 1 && dice.percent(50);
+    let wrong = if is_directory { Wrong::Directory } else { wrong };
     world.tell(|| format!("LIFE {} {wrong:?} {end:?}", tally.lives));
     tally.lives += 1;
     tally.troubles += u64::from(wrong != Wrong::Nothing);
@@ -80,10 +113,13 @@ pub fn live(sim: &Sim, world: &Rc<World>, tally: &mut Tally) {
     if wrong == Wrong::Fails && dice.percent(40) {
         fail(sim, world);
     }
+    if wrong == Wrong::Directory && dice.percent(40) {
+        lose_directory(sim, world);
+    }
     let has_served = start(sim, world, &broker, end);
     if has_served {
         work(sim, world, wrong);
-        if matches!(wrong, Wrong::Nothing | Wrong::Fails) {
+        if matches!(wrong, Wrong::Nothing | Wrong::Fails | Wrong::Directory) {
             hear_everyone(sim, world);
         }
     }
@@ -121,10 +157,7 @@ pub fn live_with_fault(
 
 /// Starts a broker, set up in any way.
 fn begin(sim: &Sim, world: &Rc<World>) -> Broker {
-    let mut setup = Setup::draw(&world.dice);
-    if !world.limits.has(Part::Shards) {
-        setup.shards = 1;
-    }
+    let setup = Setup::draw(&world.dice, world.log_dirs, !world.limits.has(Part::Shards));
     world.draw_lead(setup.shards);
     world.tell(|| format!("{setup:?}"));
     Broker::start(sim, world, setup)
@@ -132,12 +165,12 @@ fn begin(sim: &Sim, world: &Rc<World>) -> Broker {
 
 /// Whatever was asked up to now is answered.
 fn hear_everyone(sim: &Sim, world: &World) {
-    let (deadline, count) = (later(sim, PATIENCE_NS), world.questions());
+    let (mut patience, count) = (Patience::new(sim), world.questions());
     while let Some(what) = world.unanswered(count) {
         if world.failure().is_some() {
             return;
         }
-        if world.steps(sim, 64) == 0 || sim.now() > deadline {
+        if world.steps(sim, 64) == 0 || patience.is_over(sim) {
             world.wrong(format!("{what} is not answered"));
         }
     }
@@ -167,7 +200,7 @@ pub fn recover(sim: &Sim, world: &Rc<World>) {
 /// Runs until the broker serves. Says whether it does after so many steps.
 fn serves_within(sim: &Sim, world: &World, broker: &Broker, steps: u64) -> bool {
     let mut left = steps;
-    let deadline = later(sim, PATIENCE_NS);
+    let mut patience = Patience::new(sim);
     while left > 0 && world.phase.get() < Phase::Working {
         if world.steps(sim, 1) == 0 || world.failure().is_some() {
             break;
@@ -177,7 +210,7 @@ fn serves_within(sim: &Sim, world: &World, broker: &Broker, steps: u64) -> bool 
             return false;
         }
         left -= 1;
-        if sim.now() > deadline {
+        if patience.is_over(sim) {
             left = 0;
         }
     }
@@ -189,6 +222,13 @@ fn fail(sim: &Sim, world: &World) {
     let at = sim.disk_ops() + world.dice.magnitude(600);
     world.tell(|| format!("operation {at} will fail"));
     sim.fault(Rule::Number(at, Fault::Io));
+}
+
+/// Nothing in the second log directory can be done any more.
+fn lose_directory(sim: &Sim, world: &World) {
+    world.tell(|| "the second directory fails".to_owned());
+    world.trouble.set(Trouble::Directory);
+    sim.fault(Rule::Every(IN_SECOND.to_owned(), Fault::Io));
 }
 
 /// Lets clients work for a while, with whatever goes wrong meanwhile.
@@ -208,6 +248,12 @@ fn work(sim: &Sim, world: &Rc<World>, wrong: Wrong) {
             }
             _ => fail(sim, world),
         },
+        Wrong::Directory if world.trouble.get() == Trouble::Directory => {}
+        Wrong::Directory => {
+            let before = world.dice.below(steps);
+            run(sim, world, before);
+            lose_directory(sim, world);
+        }
         Wrong::Slow => {
             for kind in [OpKind::Sync, OpKind::Write, OpKind::Read, OpKind::Rename] {
                 let nanos = world.dice.magnitude(3_000_000_000);
@@ -242,7 +288,7 @@ fn fill(sim: &Sim, world: &Rc<World>, steps: u64) {
         return;
     }
     let before = world.ledger.borrow().acked;
-    let deadline = later(sim, PATIENCE_NS / 4);
+    let deadline = later(sim, RECOVERY_NS);
     while sim.now() < deadline && world.failure().is_none() {
         world.steps(sim, 1_000);
         if world.ledger.borrow().acked >= before + 30 {
@@ -291,9 +337,9 @@ fn finish(
 
 /// Waits for a clean stop and looks at what it left. Says whether it was clean.
 fn stop(sim: &Sim, world: &World, broker: &Broker) -> bool {
-    let deadline = later(sim, PATIENCE_NS);
+    let mut patience = Patience::new(sim);
     while !broker.has_ended() {
-        if world.steps(sim, 1) == 0 || sim.now() > deadline {
+        if world.steps(sim, 1) == 0 || patience.is_over(sim) {
             world.wrong_unless_trouble(|| "the broker does not stop".to_owned());
             return false;
         }

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use millrace_engine::io::sim::{Sim, SimEnv};
 use millrace_engine::io::{DirEntry, Env};
 use millrace_engine::log::checkpoint::PartitionOffset;
 
 use super::ledger::Existence;
-use super::machine::LOG_DIR;
+use super::machine::LOG_DIRS;
 use super::world::World;
 
 const FILE_BYTES_MAX: usize = 1 << 30;
@@ -20,9 +20,12 @@ const JOURNAL_PREFIX: &str = "millrace-journal-";
 /// Files and directories by path, with the contents of segments.
 type Tree = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
 
-async fn walk(env: &SimEnv) -> io::Result<Tree> {
+async fn walk(env: &SimEnv, log_dirs: usize) -> io::Result<Tree> {
     let mut tree = Tree::new();
-    let dirs = env.list_dir(Path::new(LOG_DIR)).await?;
+    let mut dirs = Vec::new();
+    for log_dir in LOG_DIRS.into_iter().take(log_dirs) {
+        dirs.extend(env.list_dir(Path::new(log_dir)).await?);
+    }
     // What is to be removed may go at any time.
     let is_kept = |entry: &DirEntry| entry.is_dir && !entry.name.ends_with("-delete");
     for dir in dirs.into_iter().filter(is_kept) {
@@ -34,15 +37,18 @@ async fn walk(env: &SimEnv) -> io::Result<Tree> {
                 files.insert(file.name, Vec::new());
             }
         }
-        tree.insert(dir.name, files);
+        // What was put aside may have the same name in each.
+        if tree.insert(dir.name.clone(), files).is_some() && !dir.name.ends_with("-stray") {
+            return Err(io::Error::other(format!("{} is in both directories", dir.name)));
+        }
     }
     Ok(tree)
 }
 
 /// Looks at everything after a clean stop; `ends` is what the broker said.
 pub fn check(sim: &Sim, world: &World, ends: &[PartitionOffset]) {
-    let env = sim.env(0);
-    let tree = match sim.run(async move { walk(&env).await }) {
+    let (env, log_dirs) = (sim.env(0), world.log_dirs);
+    let tree = match sim.run(async move { walk(&env, log_dirs).await }) {
         Ok(Ok(tree)) => tree,
         Ok(Err(error)) => return world.wrong(format!("the log directory cannot be read: {error}")),
         Err(stalled) => return world.wrong(stalled.to_string()),
@@ -130,15 +136,17 @@ fn check_stray(world: &World, name: &str) -> Result<(), String> {
 
 /// After a clean stop nobody needs the journals: takes them away.
 pub fn remove_journals(sim: &Sim, world: &World) {
-    let env = sim.env(0);
+    let (env, log_dirs) = (sim.env(0), world.log_dirs);
     let removed = sim.run(async move {
-        let dir = Path::new(LOG_DIR);
-        for entry in env.list_dir(dir).await? {
-            if entry.name.starts_with(JOURNAL_PREFIX) {
-                env.remove_file(&entry.path).await?;
+        for dir in LOG_DIRS.into_iter().take(log_dirs).map(Path::new) {
+            for entry in env.list_dir(dir).await? {
+                if entry.name.starts_with(JOURNAL_PREFIX) {
+                    env.remove_file(&entry.path).await?;
+                }
             }
+            env.sync_dir(dir).await?;
         }
-        env.sync_dir(dir).await
+        Ok::<_, io::Error>(())
     });
     match removed {
         Ok(Ok(())) => {}
@@ -152,7 +160,7 @@ pub fn used_bytes(sim: &Sim) -> u64 {
     let env = sim.env(0);
     let used = sim.run(async move {
         let mut used = 0;
-        let mut dirs = vec![Path::new(LOG_DIR).to_path_buf()];
+        let mut dirs: Vec<_> = LOG_DIRS.into_iter().map(PathBuf::from).collect();
         while let Some(dir) = dirs.pop() {
             let Ok(entries) = env.list_dir(&dir).await else { continue };
             for entry in entries {

@@ -12,7 +12,7 @@ use millrace_engine::types::{Offset, TopicId, TopicPartition};
 
 use super::administer::offsets_topic;
 use super::ledger::Place;
-use super::world::{SimClient, Trouble, World, pause};
+use super::world::{SimClient, World, pause};
 
 /// Asks a group's coordinator, again while it is loading. None if it cannot be asked.
 async fn coordinate(
@@ -28,7 +28,8 @@ async fn coordinate(
         (topic.id?, topic.partitions)
     };
     let partition = partition_for(group, partitions);
-    let owner = client.owner(TopicPartition { topic_id: id, partition });
+    let at = TopicPartition { topic_id: id, partition };
+    let owner = client.owner(at);
     for _ in 0..2_000 {
         let asked = world.asking("a question to a group's coordinator");
         let answer = client.call(owner, Call::Group { partition, call: call.clone() }).await;
@@ -39,17 +40,20 @@ async fn coordinate(
             Answer::Group(Err(CoordinatorError::Loading | CoordinatorError::NotHere)) => {
                 pause(client, 5_000_000).await;
             }
+            Answer::Group(Err(CoordinatorError::Storage)) if world.is_in_trouble(client, at) => {
+                return None;
+            }
             Answer::Group(result) => return Some(result),
             other => {
                 world.wrong(format!("a group's call was answered with {other:?}"));
                 return None;
             }
         }
-        if client.is_stopping() || world.trouble.get() != Trouble::None {
+        if client.is_stopping() || world.is_in_trouble(client, at) {
             return None;
         }
     }
-    world.wrong_unless_trouble(|| format!("the coordinator of {group} does not come up"));
+    world.wrong(format!("the coordinator of {group} does not come up"));
     None
 }
 
@@ -109,7 +113,6 @@ pub async fn store(
             world.ledger.borrow_mut().commits.acked(group, place, offset);
             true
         }
-        Some(Err(CoordinatorError::Storage)) if world.trouble.get() != Trouble::None => false,
         Some(other) => {
             world.wrong(format!("a commit of {group} was answered with {other:?}"));
             false
@@ -149,7 +152,6 @@ pub async fn fetch(
                 world.check(result);
             }
         }
-        Some(Err(CoordinatorError::Storage)) if world.trouble.get() != Trouble::None => {}
         Some(other) => world.wrong(format!("a fetch of {group} was answered with {other:?}")),
         None => {}
     }

@@ -1,7 +1,7 @@
 //! A simulated machine with a broker on it: starting it, stopping it, taking its power away.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -24,14 +24,18 @@ use super::dice::Dice;
 use super::verify;
 use super::world::World;
 
-/// The log directory.
-pub const LOG_DIR: &str = "/data/millrace";
+/// The log directories, of which a broker has the first, or both.
+pub const LOG_DIRS: [&str; 2] = ["/data/millrace", "/second/millrace"];
+/// What is in every path of the second one, and in no other.
+pub const IN_SECOND: &str = "/second/";
 
 /// How the broker is set up in one of its lives.
 #[derive(Debug, Clone, Copy)]
 pub struct Setup {
     /// Shards.
     pub shards: ShardId,
+    /// Log directories, as many as the machine has.
+    pub log_dirs: usize,
     /// Memory for tails. Bytes.
     pub memory_bytes: usize,
     /// Most bytes of a journal.
@@ -39,12 +43,14 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Any.
-    pub fn draw(dice: &Dice) -> Self {
-        let shards = ShardId::try_from(dice.between(1, 4)).unwrap_or(1);
+    /// Any of a machine with so many log directories; each has a shard at least.
+    pub fn draw(dice: &Dice, log_dirs: usize, is_small: bool) -> Self {
+        let drawn = dice.between(1, 4);
+        let shards = if is_small { 1 } else { drawn };
+        let shards = ShardId::try_from(shards.max(log_dirs as u64)).unwrap_or(1);
         let memory_bytes = if dice.percent(30) { 512 << 10 } else { 32 << 20 };
         let journal_bytes = dice.between(2, 5) * JOURNAL_FILE_BYTES;
-        Self { shards, memory_bytes, journal_bytes }
+        Self { shards, log_dirs, memory_bytes, journal_bytes }
     }
 }
 
@@ -60,7 +66,8 @@ fn settings(setup: Setup) -> EngineSettings {
             port: 9092,
             security_protocol: 0,
         }],
-        ..EngineSettings::single_node(NODE, LOG_DIR.into(), TopicConfig::default())
+        log_dirs: LOG_DIRS.iter().take(setup.log_dirs).map(PathBuf::from).collect(),
+        ..EngineSettings::single_node(NODE, LOG_DIRS[0].into(), TopicConfig::default())
     }
 }
 
@@ -70,7 +77,7 @@ pub struct Broker {
     ended: Rc<RefCell<Vec<Stopped>>>,
     error: Rc<RefCell<Option<BootError>>>,
     reported: Receiver<Result<Identity, BootError>>,
-    shards: ShardId,
+    setup: Setup,
 }
 
 impl Broker {
@@ -100,7 +107,7 @@ impl Broker {
                 }
             });
         }
-        Self { stop, ended, error, reported, shards: setup.shards }
+        Self { stop, ended, error, reported, setup }
     }
 
     /// Why it could not start, if so.
@@ -118,7 +125,7 @@ impl Broker {
 
     /// Whether every shard has ended.
     pub fn has_ended(&self) -> bool {
-        self.ended.borrow().len() == usize::from(self.shards)
+        self.ended.borrow().len() == usize::from(self.setup.shards)
     }
 
     /// Whether every shard has ended with everything in its segments.
@@ -143,12 +150,18 @@ impl Broker {
     /// # Errors
     /// It does not come to an end.
     pub fn complete(&self, sim: &Sim) -> Result<(), Stalled> {
-        let env = sim.env(0);
-        let files = clean_stop_files(&self.ended.borrow().iter().collect::<Vec<_>>());
+        let (env, count) = (sim.env(0), self.setup.log_dirs);
+        let mut files = Vec::new();
+        for (index, log_dir) in LOG_DIRS.into_iter().enumerate().take(count) {
+            let ended = self.ended.borrow();
+            let is_of = |stopped: &&Stopped| usize::from(stopped.shard) % count == index;
+            let of_dir = clean_stop_files(&ended.iter().filter(is_of).collect::<Vec<_>>());
+            let place = |(name, text)| (Path::new(log_dir).join(name), Bytes::from(text));
+            files.extend(of_dir.into_iter().map(place));
+        }
         sim.run(async move {
-            for (name, text) in files {
-                if env.write_small(&Path::new(LOG_DIR).join(name), Bytes::from(text)).await.is_err()
-                {
+            for (path, text) in files {
+                if env.write_small(&path, text).await.is_err() {
                     return;
                 }
             }

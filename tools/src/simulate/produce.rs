@@ -156,9 +156,8 @@ async fn take_plain_result(
 }
 
 fn take_ack(world: &Rc<World>, sent: &Sent, appended: Appended) {
-    if let Some(why) =
-        sent.failure_before.as_ref().filter(|_| world.trouble.get() == Trouble::Failing)
-    {
+    let is_failing = matches!(world.trouble.get(), Trouble::Failing | Trouble::Directory);
+    if let Some(why) = sent.failure_before.as_ref().filter(|_| is_failing) {
         world
             .wrong(format!("batch {} {:?} was acknowledged, before it {why}", sent.id, sent.place));
     }
@@ -172,11 +171,13 @@ fn note_refusal(world: &Rc<World>, client: &SimClient, sent: &Sent, error: &Appe
     world.tell(|| format!("  refused {} {:?}: {error}", sent.id, sent.place));
     match error {
         AppendError::Storage => {
-            world.wrong_unless_trouble(|| format!("batch {}: {error}", sent.id));
+            world.wrong_unless_in_trouble(client, sent.place, || {
+                format!("batch {} {:?}: {error}", sent.id, sent.place)
+            });
         }
         AppendError::NotLeader => {
             if world.is_live(sent.place) && !client.is_stopping() {
-                world.wrong_unless_trouble(|| {
+                world.wrong_unless_in_trouble(client, sent.place, || {
                     format!("batch {} {:?}: {error}", sent.id, sent.place)
                 });
             }
@@ -287,7 +288,9 @@ fn note_failure(world: &Rc<World>, client: &SimClient, sent: &Sent, error: &Appe
         return;
     }
     if *error == AppendError::NotLeader {
-        world.wrong_unless_trouble(|| format!("batch {} {:?}: {error}", sent.id, sent.place));
+        world.wrong_unless_in_trouble(client, sent.place, || {
+            format!("batch {} {:?}: {error}", sent.id, sent.place)
+        });
         return;
     }
     note_refusal(world, client, sent, error);
@@ -379,7 +382,7 @@ pub async fn double(world: &Rc<World>, client: &SimClient, place: Place, id: Bat
     match send_again(world, client, partition, built).await {
         Some(Ok(appended)) if appended.base_offset == offset => {}
         Some(Err(AppendError::Storage | AppendError::NotLeader))
-            if world.trouble.get() != Trouble::None => {}
+            if world.is_in_trouble(client, partition) => {}
         other => world.wrong(format!(
             "batch {id} {place:?} stands at {offset}; sent again it was answered with {other:?}"
         )),

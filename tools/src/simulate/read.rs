@@ -109,7 +109,9 @@ async fn once(
         }
         Err(ReadError::NotLeader) if !world.is_live(place) || client.is_stopping() => None,
         Err(error) => {
-            world.wrong_unless_trouble(|| format!("{place:?}: a read at {offset} failed: {error}"));
+            world.wrong_unless_in_trouble(client, place, || {
+                format!("{place:?}: a read at {offset} failed: {error}")
+            });
             None
         }
     }
@@ -238,7 +240,9 @@ async fn ends(world: &Rc<World>, client: &SimClient, place: Place) {
             }
             other => {
                 if world.is_live(place) && !client.is_stopping() {
-                    world.wrong_unless_trouble(|| format!("{place:?}: offsets: {other:?}"));
+                    world.wrong_unless_in_trouble(client, place, || {
+                        format!("{place:?}: offsets: {other:?}")
+                    });
                 }
             }
         },
@@ -263,7 +267,9 @@ pub async fn scan(world: &Rc<World>, client: &SimClient, place: Place) {
                 continue;
             }
             Some(Err(error)) => {
-                world.wrong_unless_trouble(|| format!("{place:?} at {offset}: {error}"));
+                world.wrong_unless_in_trouble(client, place, || {
+                    format!("{place:?} at {offset}: {error}")
+                });
                 return;
             }
             None => return,

@@ -31,6 +31,8 @@ pub enum Part {
     Appends,
     /// More than one shard.
     Shards,
+    /// More than one log directory.
+    Directories,
 }
 
 /// What is left out of a simulation.

@@ -1,5 +1,6 @@
 //! Fixed seeds, in the test suite.
 
+use super::shrink::{Limits, Part};
 use super::{Course, faults, run};
 
 const CYCLES: u64 = 6;
@@ -39,6 +40,15 @@ fn nothing_acknowledged_is_lost_when_an_operation_fails_or_ends_early() {
     assert!(every > 0);
     for point in points.into_iter().step_by(every) {
         assert_eq!(faults::play(point, false).failure, None, "{}", faults::replay(point));
+    }
+}
+
+/// With one topic there are a thousand segments to write at a stop: that it takes long is no failure.
+#[test]
+fn nothing_is_found_without_administration() {
+    for seed in [2, 5] {
+        let limits = Limits::default().without(Part::Administration);
+        check(Course { limits, ..course(seed, 3) });
     }
 }
 

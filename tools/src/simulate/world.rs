@@ -13,7 +13,10 @@ use millrace_engine::types::{ShardId, TopicPartition};
 use super::cuts::Cutter;
 use super::dice::Dice;
 use super::ledger::{Existence, Ledger, Place};
-use super::shrink::Limits;
+use super::shrink::{Limits, Part};
+
+/// Every so many seeds have two log directories.
+const DIRECTORIES_EVERY: u64 = 3;
 
 /// How far the broker has come since its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +36,8 @@ pub enum Trouble {
     None,
     /// Operations fail.
     Failing,
+    /// Every operation on the second log directory fails.
+    Directory,
     /// It is full, or was in this life of the broker.
     Full,
 }
@@ -62,6 +67,8 @@ pub struct World {
     pub phase: Cell<Phase>,
     /// What is wrong with the disk.
     pub trouble: Cell<Trouble>,
+    /// How many log directories the broker has.
+    pub log_dirs: usize,
     /// Which shard's clients do what is done once.
     pub lead: Cell<ShardId>,
     /// Questions that wait for their answers, by number.
@@ -79,7 +86,9 @@ impl World {
     /// `cutter` looks on.
     pub fn new(seed: u64, is_told: bool, limits: Limits, cutter: Option<Rc<Cutter>>) -> Rc<Self> {
         let ledger = Ledger::default();
-        Self::with(seed ^ 0x6d69_6c6c_7261_6365, is_told, (limits, cutter), ledger)
+        let has_two = limits.has(Part::Directories) && seed.is_multiple_of(DIRECTORIES_EVERY);
+        let log_dirs = if has_two { 2 } else { 1 };
+        Self::with(seed ^ 0x6d69_6c6c_7261_6365, is_told, (limits, cutter), (ledger, log_dirs))
     }
 
     /// Another world in which the same has happened, for a twin of the machine whose power goes now.
@@ -87,20 +96,22 @@ impl World {
     pub fn twin(&self, seed: u64, is_told: bool) -> Rc<Self> {
         let mut ledger = self.ledger.borrow().clone();
         ledger.crashed();
-        Self::with(seed, is_told && self.is_told, (self.limits, None), ledger)
+        let known = (ledger, self.log_dirs);
+        Self::with(seed, is_told && self.is_told, (self.limits, None), known)
     }
 
     fn with(
         seed: u64,
         is_told: bool,
         (limits, cutter): (Limits, Option<Rc<Cutter>>),
-        ledger: Ledger,
+        (ledger, log_dirs): (Ledger, usize),
     ) -> Rc<Self> {
         Rc::new(Self {
             dice: Dice::new(seed),
             ledger: RefCell::new(ledger),
             phase: Cell::new(Phase::Starting),
             trouble: Cell::new(Trouble::None),
+            log_dirs,
             lead: Cell::new(0),
             waiting: RefCell::default(),
             questions: Cell::new(0),
@@ -153,6 +164,31 @@ impl World {
     /// Notes that something is wrong unless the disk is.
     pub fn wrong_unless_trouble(&self, what: impl FnOnce() -> String) {
         if self.trouble.get() == Trouble::None {
+            self.wrong(what());
+        }
+    }
+
+    /// Whether what is wrong with the disk is wrong where a partition is.
+    pub fn is_in_trouble(&self, client: &SimClient, partition: TopicPartition) -> bool {
+        match self.trouble.get() {
+            Trouble::None => false,
+            Trouble::Failing | Trouble::Full => true,
+            Trouble::Directory => {
+                let image = client.image();
+                let directory = |partition| client.directories().of(partition);
+                image.topics.partition(partition).and_then(|it| directory(it)) != Some(0)
+            }
+        }
+    }
+
+    /// Notes that something is wrong with a partition, unless the disk that it is on explains it.
+    pub fn wrong_unless_in_trouble(
+        &self,
+        client: &SimClient,
+        place: Place,
+        what: impl FnOnce() -> String,
+    ) {
+        if !self.partition(place).is_some_and(|partition| self.is_in_trouble(client, partition)) {
             self.wrong(what());
         }
     }

@@ -38,6 +38,8 @@ struct Segment {
     /// Where the leader epoch of its batches changes: epoch and first offset.
     epochs: Vec<EpochStart>,
     end: SegmentEnd,
+    /// What is wrong where its content ends. What follows from that is told with it.
+    damage: Option<String>,
 }
 
 pub(super) fn check(
@@ -51,25 +53,42 @@ pub(super) fn check(
     let mut expected: Option<Offset> = None;
     let mut total = (0, 0, 0);
     let mut epochs = Vec::new();
+    let mut damage: Option<String> = None;
+    let mut is_whole = true;
     let bases: Vec<_> = segments(files, context.redo).into_iter().collect();
     for (i, &base) in bases.iter().enumerate() {
         let is_last = i + 1 == bases.len();
         let segment = check_segment(files, base, is_last, context, report)?;
-        if let Some(expected) = expected
-            && (base < expected || base > expected && !may_have_gaps(context.image, &files.topic))
-        {
-            let text = format!("offsets {expected}..{base}: the segment before ends at {expected}");
-            report.bad(&name, &text)?;
+        let gap = expected.filter(|expected| {
+            base < *expected || base > *expected && !may_have_gaps(context.image, &files.topic)
+        });
+        match (damage.take(), gap) {
+            (Some(text), Some(expected)) => report.bad(
+                &name,
+                &format!("{text}; so the segment ends at {expected}, the next begins at {base}"),
+            )?,
+            (Some(text), None) => report.bad(&name, &text)?,
+            (None, Some(expected)) => {
+                let text =
+                    format!("offsets {expected}..{base}: the segment before ends at {expected}");
+                report.bad(&name, &text)?;
+            }
+            (None, None) => {}
         }
+        is_whole &= segment.damage.is_none();
+        damage = segment.damage;
         expected = Some(segment.end.next_offset);
         total.0 += segment.end.position;
         total.1 += segment.batches;
         total.2 += segment.end.from_journal;
         epochs.extend(segment.epochs);
     }
-    check_end(files, context, expected, report)?;
+    check_end(files, context, expected, damage, report)?;
     check_companions(files, context, report)?;
-    check_epochs(files, context, &epochs, expected, report)?;
+    // Epochs of batches that cannot be read are not known.
+    if is_whole {
+        check_epochs(files, context, &epochs, expected, report)?;
+    }
     report.summary.segments += bases.len();
     report.summary.bytes += total.0;
     report.summary.batches += total.1;
@@ -128,17 +147,21 @@ fn check_segment(
             unreadable = unreadable_records(&batch);
         }
     })?;
-    let segment = Segment { base, is_last, batches, epochs, end };
+    let mut segment = Segment { base, is_last, batches, epochs, end, damage: None };
     let name = files.name();
     let log = LogFile::live(base, FileKind::Log);
-    if let Some((from, to)) = gap.filter(|_| !may_have_gaps(context.image, &files.topic)) {
-        report.bad(&name, &format!("offsets {from}..{to}: missing in {log}"))?;
-    }
     if let Some(text) = unreadable {
         report.bad(&name, &format!("{log}: {text}"))?;
     }
-    check_tail(files, &reader, &segment, context, report)?;
-    if let Some(text) = indexes.finish(segment.end.position, segment.end.next_offset) {
+    let gap = gap.filter(|_| !may_have_gaps(context.image, &files.topic));
+    let gap = gap.map(|(from, to)| format!("offsets {from}..{to}: missing in {log}"));
+    let tail = check_tail(files, &reader, &segment, context, report)?;
+    let found: Vec<_> = gap.into_iter().chain(tail).collect();
+    segment.damage = (!found.is_empty()).then(|| found.join("; "));
+    // Indexes of what cannot be read are not known to be wrong.
+    if segment.damage.is_none()
+        && let Some(text) = indexes.finish(segment.end.position, segment.end.next_offset)
+    {
         report.bad(&name, &format!("{base:020}{text}"))?;
     }
     if is_indexed && segment.batches > 0 && (offsets.is_none() || times.is_none()) {
@@ -165,59 +188,65 @@ fn unreadable_records(batch: &ScannedBatch<'_>) -> Option<String> {
     }
 }
 
-/// Judges where a segment's content ends.
+/// Judges where a segment's content ends: says what is wrong, and reports what is no loss.
 fn check_tail(
     files: &PartitionFiles,
     reader: &SegmentReader,
     segment: &Segment,
     context: &Context<'_>,
     report: &mut Report<'_>,
-) -> io::Result<()> {
+) -> io::Result<Option<String>> {
     let SegmentEnd { position, next_offset, stop, .. } = segment.end;
     let name = files.name();
     let log = LogFile::live(segment.base, FileKind::Log);
     let place = format!("offsets {next_offset}..: {log} at position {position}");
     if let Some(text) = &segment.end.stranded {
-        return report.bad(&name, &format!("{place}: {text}"));
+        return Ok(Some(format!("{place}: {text}")));
     }
     if stop == Stop::CleanEnd {
-        return Ok(());
+        return Ok(None);
     }
     let why = stop.to_string();
-    match reader.behind(&segment.end, context.recovery_point)? {
-        Behind::Nothing => Ok(()),
+    let note = match reader.behind(&segment.end, context.recovery_point)? {
+        Behind::Nothing => return Ok(None),
         Behind::Records(at, offset) => {
-            let text = format!("{place}: {why}; records from offset {offset} on stand behind it at {at}");
-            report.bad(&name, &text)
+            return Ok(Some(format!(
+                "{place}: {why}; records from offset {offset} on stand behind it at {at}"
+            )));
         }
         Behind::Zeros(bytes) if !context.is_clean => {
-            report.note(&name, &format!("{place}: {bytes} bytes are reserved behind the content"))
+            format!("{place}: {bytes} bytes are reserved behind the content")
         }
-        Behind::Torn(bytes) if segment.is_last && !context.is_clean => report.note(
-            &name,
-            &format!("{place}: {bytes} bytes of a write that was never complete ({why}); they are cut off"),
-        ),
+        Behind::Torn(bytes) if segment.is_last && !context.is_clean => {
+            format!(
+                "{place}: {bytes} bytes of a write that was never complete ({why}); they are cut off"
+            )
+        }
         Behind::Zeros(bytes) | Behind::Torn(bytes) => {
-            report.bad(&name, &format!("{place}: {why}, {bytes} bytes before the file's end"))
+            return Ok(Some(format!("{place}: {why}, {bytes} bytes before the file's end")));
         }
-    }
+    };
+    report.note(&name, &note)?;
+    Ok(None)
 }
 
-/// Whether the log reaches as far as it is known to have been flushed.
+/// Whether the log reaches as far as it is known to have been flushed; `damage` is what its last segment has.
 fn check_end(
     files: &PartitionFiles,
     context: &Context<'_>,
     end: Option<Offset>,
+    damage: Option<String>,
     report: &mut Report<'_>,
 ) -> io::Result<()> {
     let end = end.unwrap_or_default();
-    match context.recovery_point.filter(|point| *point > end) {
-        Some(point) => {
-            let text = format!("offsets {end}..{point}: had been flushed, and are missing");
-            report.bad(&files.name(), &text)
-        }
-        None => Ok(()),
+    let missing = context.recovery_point.filter(|point| *point > end);
+    let missing =
+        missing.map(|point| format!("offsets {end}..{point}: had been flushed, and are missing"));
+    let found: Vec<_> = damage.into_iter().chain(missing).collect();
+    if found.is_empty() {
+        return Ok(());
     }
+    report.bad(&files.name(), &found.join("; "))
 }
 
 /// Checks the small files beside the segments.

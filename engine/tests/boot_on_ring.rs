@@ -188,3 +188,13 @@ fn one_directory_by_two_names_is_refused_and_one_of_no_use_left_out() {
     let locks = DirLocks::take(&[below]);
     assert!(matches!(locks, Err(LockError::Io { .. })), "{locks:?}");
 }
+
+/// The shards run already when the registration is refused: nobody may wait for them for ever.
+#[test]
+fn a_refused_registration_ends_the_start() {
+    let dir = scratch("refused");
+    let settings = EngineSettings { node_id: -1, ..settings(&dir, 2) };
+    let serve = |_: ShardId| -> Serve<RingEnv> { Box::new(|_, _| Box::pin(async {})) };
+    let Err(error) = start(settings, serve) else { panic!("it starts") };
+    assert!(error.to_string().contains("cannot be negative"), "{error}");
+}

@@ -156,6 +156,16 @@ pub enum BootError {
         /// Which version.
         source: FormatError,
     },
+    /// The cluster uses features that are not built yet.
+    #[error(
+        "the metadata log is finalized at {features}, which this version does not support: let Apache Kafka run on \
+        these log directories once more, set each of them to 0 (kafka-features.sh downgrade --feature NAME=0), stop \
+        it, and start again"
+    )]
+    Features {
+        /// Names and levels.
+        features: String,
+    },
     /// The metadata log cannot be read or continued.
     #[error("the metadata log cannot be used: {0}")]
     Metadata(String),

@@ -146,6 +146,8 @@ where
     let identity = match reported.recv() {
         Ok(Ok(identity)) => identity,
         Ok(Err(error)) => {
+            // The other shards, and this one if only its registration failed, run until they are told.
+            stop.stop();
             runtime.join();
             return Err(error.into());
         }
@@ -281,6 +283,10 @@ async fn open_metadata<E: Env>(
     };
     let mut recovered = recover(jobs, open).await?;
     let loaded = load(jobs, &dir, &recovered).await?;
+    let unsupported = bootstrap::unsupported_features(&loaded.image);
+    if !unsupported.is_empty() {
+        return Err(BootError::Features { features: unsupported.join(", ") });
+    }
     let now_ms = env.wall_ms();
     let state = quorum_state(env, &dir).await?;
     let is_new = state.is_none() && !loaded.has_records;
@@ -396,6 +402,9 @@ fn register<E: Env>(
     async move {
         match answer.await {
             Answer::Controller(Ok(ControllerAnswer::RegisterBroker(Ok(_epoch)))) => Ok(()),
+            Answer::Controller(Ok(ControllerAnswer::RegisterBroker(Err(error)))) => {
+                Err(BootError::Metadata(format!("the broker was not registered: {error}")))
+            }
             other => Err(BootError::Metadata(format!("the broker was not registered: {other:?}"))),
         }
     }

@@ -37,6 +37,18 @@ pub fn feature_ranges() -> Vec<FeatureRange> {
     FEATURES_SUPPORTED.iter().map(range).collect()
 }
 
+/// What an image is finalized at beyond [`FEATURES_SUPPORTED`], as `name=level`.
+#[must_use]
+pub fn unsupported_features(image: &Image) -> Vec<String> {
+    let is_supported = |name: &str, level: i16| {
+        FEATURES_SUPPORTED
+            .iter()
+            .any(|&(known, min, max)| known == name && (min..=max).contains(&level))
+    };
+    let found = image.features.iter().filter(|(name, level)| !is_supported(name, *level));
+    found.map(|(name, level)| format!("{name}={level}")).collect()
+}
+
 /// Who a newly formatted node is; to be written into `meta.properties`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {

@@ -271,3 +271,18 @@ fn a_snapshot_is_framed() {
     tail.push(0);
     assert_eq!(snapshot::read(id, &tail, &Image::default()), Err(SnapshotError::Short));
 }
+
+#[test]
+fn what_is_not_built_yet_is_told_by_name_and_level() {
+    let mut image = Image::default();
+    let mut apply = |name: &str, feature_level| {
+        let record = record::FeatureLevel { name: name.into(), feature_level };
+        let mut delta = Delta::new(&image);
+        delta.apply(record.into()).unwrap();
+        image = delta.finish(Provenance { offset: 0, epoch: 0, timestamp_ms: 0 }).0;
+        bootstrap::unsupported_features(&image)
+    };
+    assert!(apply("metadata.version", 27).is_empty());
+    assert_eq!(apply("transaction.version", 2), ["transaction.version=2"]);
+    assert_eq!(apply("group.version", 1), ["group.version=1", "transaction.version=2"]);
+}

@@ -73,6 +73,25 @@ def read(reader, count, seconds=30):
     return messages
 
 
+def everything(context, topic, partitions, seconds=90):
+    """Reads every partition from its beginning to its end; the answer is (offset, value) pairs by partition."""
+    from confluent_kafka import TopicPartition
+    reader = consumer(context, f"{topic}-judge", **{"enable.partition.eof": True})
+    reader.assign([TopicPartition(topic, p, 0) for p in range(partitions)])
+    found, at_end, deadline = [[] for _ in range(partitions)], set(), time.monotonic() + seconds
+    while len(at_end) < partitions:
+        expect(time.monotonic() < deadline, f"reading {topic} took more than {seconds} s")
+        for message in reader.consume(1000, timeout=0.5):
+            if not message.error():
+                found[message.partition()].append((message.offset(), message.value()))
+            elif message.error().name() == "_PARTITION_EOF":
+                at_end.add(message.partition())
+            else:
+                expect(message.error().retriable(), f"reading back: {message.error()}")
+    reader.close()
+    return found
+
+
 @check("confluent-kafka: administration", needs=NEEDS)
 def administration(context):
     from confluent_kafka import TopicCollection

@@ -38,11 +38,15 @@ class Broker:
     def command(self):
         raise NotImplementedError
 
-    def start(self):
-        """Starts the process and waits until its port accepts; the log goes on in one file."""
+    def launch(self):
+        """Starts the process and does not wait; the log goes on in one file."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [*self.prefix, *self.command()], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def start(self):
+        """Starts the process and waits until its port accepts."""
+        self.launch()
         try:
             kafka_node.wait_for_port(self.port, self.process)
         except RuntimeError as error:

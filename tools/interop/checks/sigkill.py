@@ -1,4 +1,7 @@
-"""Stopping and killing: what was acknowledged is there again, once, in order."""
+"""Stopping and killing: what was acknowledged is there again, once, in order.
+
+`INTEROP_KILLS=200` kills so often, in place of 25 times.
+"""
 
 import os
 import random
@@ -9,13 +12,17 @@ from check import FRESH, check, expect
 from target import BRISK
 from . import confluent
 from .files import every_segment
+from .fleet import JavaProducer, Verifier
 from .ledger import Ledger, value
 
 TOPIC = "ledger"
 PARTITIONS = 4
 GROUP = "ledger-readers"
+# What the broker's log says once it serves.
+SERVES = " listening on "
 # Apache Kafka takes seconds to start; the stand-in only has to prove the check itself.
 CYCLES = {"millrace": 25, "kafka": 8}
+MORE = max(int(os.environ.get("INTEROP_KILLS", "0")) - CYCLES["millrace"], 0)
 PATIENT = {"log_level": 2, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200,
            "socket.timeout.ms": 10_000}
 
@@ -126,25 +133,6 @@ class Reader(threading.Thread):
         expect(not self.is_alive(), "the consumer did not close within 30 s")
 
 
-def read_all(context, ledger):
-    """Reads every partition from its beginning to its end and judges it."""
-    from confluent_kafka import TopicPartition
-    reader = confluent.consumer(context, "ledger-judge", **{"enable.partition.eof": True})
-    reader.assign([TopicPartition(TOPIC, p, 0) for p in range(PARTITIONS)])
-    found, at_end, deadline = [[] for _ in range(PARTITIONS)], set(), time.monotonic() + 90
-    while len(at_end) < PARTITIONS:
-        expect(time.monotonic() < deadline, "reading everything took more than 90 s")
-        for message in reader.consume(1000, timeout=0.5):
-            if not message.error():
-                found[message.partition()].append((message.offset(), message.value()))
-            elif message.error().name() == "_PARTITION_EOF":
-                at_end.add(message.partition())
-            else:
-                expect(message.error().retriable(), f"reading back: {message.error()}")
-    reader.close()
-    return sum(ledger.judge(partition, records) for partition, records in enumerate(found))
-
-
 def committed(context, ledger):
     from confluent_kafka import TopicPartition
     asker = confluent.consumer(context, GROUP)
@@ -156,9 +144,19 @@ def committed(context, ledger):
             ledger.problem(f"commit of {each.partition} was acknowledged at {known}, is {each.offset}")
 
 
+def kill_starting(broker, chance, usual):
+    """Starts the broker and kills it at any moment of a usual start; whether it did not serve yet."""
+    before = broker.log.read_text(errors="replace").count(SERVES)
+    broker.launch()
+    time.sleep(chance.uniform(0, usual))
+    broker.kill()
+    return broker.log.read_text(errors="replace").count(SERVES) == before
+
+
 def kill_and_start(broker, ledger, chance, cycles):
-    """Kills at random moments; the answer is the longest start, in seconds, and the records each life acknowledged."""
-    longest, lives = 0, []
+    """Kills at random moments; the answer is the longest start, in seconds, the records each life acknowledged, and
+    how many kills hit a start."""
+    longest, usual, lives, starting = 0, 0.1, [], 0
     for cycle in range(cycles):
         before = sum(map(len, ledger.acked))
         # Some lives are cut before the client is back, most after it has made progress.
@@ -171,14 +169,18 @@ def kill_and_start(broker, ledger, chance, cycles):
         expect(broker.alive(), f"cycle {cycle}: the broker died by itself:\n{broker.log_tail()}")
         broker.kill()
         lives.append(sum(map(len, ledger.acked)) - before)
+        # Apache Kafka takes seconds for each start.
+        if broker.name == "millrace" and cycle % 2 == 0:
+            starting += sum(kill_starting(broker, chance, usual) for _ in range(chance.randint(1, 2)))
         began = time.monotonic()
         broker.start()
-        longest = max(longest, time.monotonic() - began)
-    return longest, lives
+        usual = time.monotonic() - began
+        longest = max(longest, usual)
+    return longest, lives, starting
 
 
-@check("SIGKILL: 25 times under an idempotent producer and a group; then every segment is dumped",
-       needs=("venv", "jars"), stage=FRESH, seconds=420, quick=False)
+@check("SIGKILL: 25 times and during starts, under three kinds of idempotent producers and a group; then every segment "
+       "is dumped", needs=("venv", "jars"), stage=FRESH, seconds=420 + 8 * MORE, quick=False)
 def kills(context):
     seed = int(os.environ.get("MILLRACE_SEED", time.time_ns() % 1_000_000))
     context.note(f"MILLRACE_SEED={seed}")
@@ -186,18 +188,25 @@ def kills(context):
     broker = context.broker = context.fresh({**BRISK, "log.segment.bytes": "1048576"})
     with broker:
         confluent.create(context, TOPIC, PARTITIONS)
+        confluent.create(context, "java", PARTITIONS)
         producer, reader = Producer(broker.bootstrap, ledger, seed), Reader(context, ledger)
+        java, verifier = JavaProducer(context, "java", PARTITIONS), Verifier(context, "verify", PARTITIONS)
         producer.start()
         reader.start()
-        longest, lives = kill_and_start(broker, ledger, chance, CYCLES[broker.name])
+        longest, lives, starting = kill_and_start(broker, ledger, chance, CYCLES[broker.name] + MORE)
         time.sleep(1)
         producer.finish()
+        java.finish()
+        verifier.finish()
         time.sleep(1)
         reader.finish()
-        total = read_all(context, ledger)
+        found = confluent.everything(context, TOPIC, PARTITIONS)
+        total = sum(ledger.judge(partition, records) for partition, records in enumerate(found))
         committed(context, ledger)
+        ledger.problems += java.judge()[:10]
         code = broker.stop()
-    context.note(f"{len(lives)} kills, {total} records, {min(lives)} to {max(lives)} acknowledged in a life, "
+    context.note(f"{len(lives)} kills, {starting} more during starts; {total} records of librdkafka, {len(java.acked)} "
+                 f"of Java, {verifier.acked} of verify; {min(lives)} to {max(lives)} acknowledged in a life, "
                  f"{reader.saw} seen on the way, commits at {sorted(ledger.commits.values())}, "
                  f"longest start {longest:.2f} s")
     expect(not ledger.problems, "; ".join(ledger.problems))
@@ -205,6 +214,8 @@ def kills(context):
     # A test in which nothing happened between the kills proves nothing.
     busy = sum(life > 0 for life in lives)
     expect(busy >= len(lives) * 2 // 3, f"only {busy} of {len(lives)} lives acknowledged anything")
+    expect(starting or broker.name == "kafka", "no kill hit a start")
+    expect(len(java.acked) >= len(lives) and verifier.acked >= len(lives), "a client has done nothing")
     expect(len(ledger.commits) == PARTITIONS and reader.saw, f"commits: {ledger.commits}")
     expect(code in (0, 143), f"SIGTERM after it all: exit code {code}\n{broker.log_tail()}")
     files, records = every_segment(broker.data)

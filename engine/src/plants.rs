@@ -24,31 +24,54 @@ macro_rules! plant {
 #[cfg(not(feature = "plants"))]
 const _: () = assert!(!plant!(AckBeforeFlush));
 
-/// A fault.
+/// Makes the faults: each with its name on a command line.
 #[cfg(feature = "plants")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Plant {
+macro_rules! faults {
+    ($($(#[$doc:meta])* $fault:ident = $name:literal,)*) => {
+        /// A fault.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Plant {
+            $($(#[$doc])* $fault,)*
+        }
+
+        impl Plant {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$fault),*];
+
+            /// What it is called on a command line.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$fault => $name,)*
+                }
+            }
+        }
+    };
+}
+
+#[cfg(feature = "plants")]
+faults! {
     /// A commit is acknowledged when it has been written.
-    AckBeforeFlush,
+    AckBeforeFlush = "ack-before-flush",
     /// A batch in a file is taken for valid whatever its checksum.
-    SkipCrc,
+    SkipCrc = "skip-crc",
     /// Now and then a batch gets the offset of the record before it.
-    ReuseOffset,
+    ReuseOffset = "reuse-offset",
     /// A start does not read what producer snapshots say.
-    ForgetProducerState,
+    ForgetProducerState = "forget-producer-state",
     /// A new segment's directory is not flushed.
-    NoDirectoryFlush,
+    NoDirectoryFlush = "no-directory-flush",
     /// A journal file is read beyond its current life, and what it holds of segments that are gone is
     /// laid down again.
-    ReplayOldJournalEntries,
+    ReplayOldJournalEntries = "replay-old-journal-entries",
     /// A flush of the journal that fails counts as done.
-    IgnoreFailedFlush,
+    IgnoreFailedFlush = "ignore-failed-flush",
     /// A coordinator that is loaded leaves out some of the offsets.
-    LoseCommittedOffset,
+    LoseCommittedOffset = "lose-committed-offset",
     /// A log that goes on does so with zeros for what its last block held.
-    DropLastPartialBlock,
+    DropLastPartialBlock = "drop-last-partial-block",
     /// Readers get records whatever leader epoch they know.
-    DeliverAcrossLeaderEpochChange,
+    DeliverAcrossLeaderEpochChange = "deliver-across-leader-epoch-change",
 }
 
 #[cfg(feature = "plants")]

@@ -65,8 +65,8 @@ pub struct Args {
     ledger: Option<PathBuf>,
     /// Plant this fault in the broker.
     #[cfg(feature = "plants")]
-    #[arg(long)]
-    plant: Option<super::plants::Planted>,
+    #[arg(long, value_parser = super::plants::by_name())]
+    plant: Option<millrace_engine::plants::Plant>,
     /// Plant every fault, one after the other, and say what finds it. Exits with 1 if nothing does.
     #[cfg(feature = "plants")]
     #[arg(long)]
@@ -133,7 +133,7 @@ pub fn command(args: &Args, out: &mut dyn Write) -> io::Result<ExitCode> {
             let missed = super::plants::all(out)?;
             return Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        args.plant.iter().for_each(|planted| planted.plant());
+        millrace_engine::plants::plant(args.plant);
     }
     let mut totals = Totals::default();
     let seed = args.first_seed();

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use millrace_engine::plants::{Plant, is_planted, plant};
 
 use super::command::tell_failure;
@@ -34,60 +34,26 @@ const STEPS_OF_CUTS: u64 = 200;
 /// Every so many operations go wrong.
 const FAULTS_EVERY: usize = 7;
 
-/// A planted fault on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Planted {
-    AckBeforeFlush,
-    SkipCrc,
-    ReuseOffset,
-    ForgetProducerState,
-    NoDirectoryFlush,
-    ReplayOldJournalEntries,
-    IgnoreFailedFlush,
-    LoseCommittedOffset,
-    DropLastPartialBlock,
-    DeliverAcrossLeaderEpochChange,
+/// Reads the name of a fault on the command line.
+pub fn by_name() -> impl TypedValueParser<Value = Plant> {
+    let find = |name: String| Plant::ALL.iter().copied().find(|plant| plant.name() == name);
+    let names = PossibleValuesParser::new(Plant::ALL.iter().map(|plant| plant.name()));
+    names.try_map(move |name| find(name).ok_or("it is not one of the faults"))
 }
 
-impl Planted {
-    /// Plants it from now on, instead of any other.
-    pub fn plant(self) {
-        plant(Some(self.fault()));
-    }
-
-    fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
-    }
-
-    fn fault(self) -> Plant {
-        match self {
-            Self::AckBeforeFlush => Plant::AckBeforeFlush,
-            Self::SkipCrc => Plant::SkipCrc,
-            Self::ReuseOffset => Plant::ReuseOffset,
-            Self::ForgetProducerState => Plant::ForgetProducerState,
-            Self::NoDirectoryFlush => Plant::NoDirectoryFlush,
-            Self::ReplayOldJournalEntries => Plant::ReplayOldJournalEntries,
-            Self::IgnoreFailedFlush => Plant::IgnoreFailedFlush,
-            Self::LoseCommittedOffset => Plant::LoseCommittedOffset,
-            Self::DropLastPartialBlock => Plant::DropLastPartialBlock,
-            Self::DeliverAcrossLeaderEpochChange => Plant::DeliverAcrossLeaderEpochChange,
+/// What finds a fault, or may.
+fn catchers(planted: Plant) -> &'static [Catcher] {
+    match planted {
+        Plant::AckBeforeFlush | Plant::NoDirectoryFlush | Plant::SkipCrc => {
+            &[Catcher::Cuts, Catcher::Lives]
         }
-    }
-
-    /// What finds it, or may.
-    fn catchers(self) -> &'static [Catcher] {
-        match self {
-            Self::AckBeforeFlush | Self::NoDirectoryFlush | Self::SkipCrc => {
-                &[Catcher::Cuts, Catcher::Lives]
-            }
-            Self::IgnoreFailedFlush => &[Catcher::Faults, Catcher::Lives],
-            Self::ReuseOffset
-            | Self::ForgetProducerState
-            | Self::ReplayOldJournalEntries
-            | Self::LoseCommittedOffset
-            | Self::DropLastPartialBlock
-            | Self::DeliverAcrossLeaderEpochChange => &[Catcher::Lives, Catcher::Cuts],
-        }
+        Plant::IgnoreFailedFlush => &[Catcher::Faults, Catcher::Lives],
+        Plant::ReuseOffset
+        | Plant::ForgetProducerState
+        | Plant::ReplayOldJournalEntries
+        | Plant::LoseCommittedOffset
+        | Plant::DropLastPartialBlock
+        | Plant::DeliverAcrossLeaderEpochChange => &[Catcher::Lives, Catcher::Cuts],
     }
 }
 
@@ -103,7 +69,7 @@ struct Found {
 
 /// The argument that plants what is planted; empty if nothing is.
 pub fn argument() -> String {
-    let planted = Planted::value_variants().iter().find(|planted| is_planted(planted.fault()));
+    let planted = Plant::ALL.iter().find(|planted| is_planted(**planted));
     planted.map(|planted| format!(" --plant {}", planted.name())).unwrap_or_default()
 }
 
@@ -114,11 +80,11 @@ pub fn argument() -> String {
 /// If nothing can be written to `out`.
 pub fn all(out: &mut dyn Write) -> io::Result<u64> {
     let (mut missed, mut table) = (0, String::new());
-    for planted in Planted::value_variants() {
-        planted.plant();
+    for &planted in Plant::ALL {
+        plant(Some(planted));
         let began = clock::now();
         let until = began + PATIENCE;
-        let found = planted.catchers().iter().find_map(|catcher| catch(*catcher, until));
+        let found = catchers(planted).iter().find_map(|catcher| catch(*catcher, until));
         let seconds = began.elapsed().as_secs_f64();
         writeln!(out, "{}:", planted.name())?;
         let by = match &found {

@@ -46,7 +46,7 @@ pub const BANS: &[Ban] = &[
             ("engine/src/io/ring/", "the ring: one operation per block"),
             ("engine/src/memory.rs", "aligned memory: docs/decisions/0002-aligned-memory.md"),
             ("bench/src/sys.rs", "the system calls of the benchmark, fenced into one file"),
-            ("server/src/main.rs", "a word to the allocator: docs/decisions/01rc-idle-memory.md"),
+            ("server/src/main.rs", "a word to the allocator: docs/decisions/0017-idle-memory.md"),
             FLOOR,
         ],
         instead: "unsafe stands where the ring and its memory are, nowhere else",

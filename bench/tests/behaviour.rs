@@ -103,14 +103,16 @@ fn a_target_that_never_answers_ends_the_run() {
 #[test]
 fn an_interrupt_while_nobody_answers_ends_the_program() {
     for command in [&["run"][..], &["verify"], &["knee", "--budget", "p99=5ms"]] {
-        let silent = listener(std::mem::forget);
+        let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
         let child = program()
             .args(command)
-            .args(["--bootstrap", &silent])
+            .args(["--bootstrap", &silent.local_addr().expect("an address").to_string()])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .expect("starts");
+        let (mut asked, _) = silent.accept().expect("it connects");
+        asked.read_exact(&mut [0; 4]).expect("it asks");
         let output = interrupt(child);
         assert_eq!(output.status.code(), Some(4), "{}", words(&output));
         assert!(words(&output).contains("interrupted before it answered"), "{}", words(&output));

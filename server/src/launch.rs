@@ -87,7 +87,9 @@ fn remedy(error: &io::Error) -> &'static str {
 #[must_use]
 pub fn run(cli: &Cli) -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A line that cannot be written, to a full disk for example, is lost; telling that on stderr would panic.
+    let log = tracing_subscriber::fmt().log_internal_errors(false);
+    let log = log.with_env_filter(filter).with_writer(io::stderr);
     log.with_ansi(io::stderr().is_terminal()).init();
     let loaded = match cli.load(&Surroundings::detect()) {
         Ok(loaded) => loaded,

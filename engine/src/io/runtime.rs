@@ -2,7 +2,7 @@
 //! production side of [`Env`].
 
 use std::future::Future;
-use std::io;
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::rc::Rc;
@@ -141,13 +141,26 @@ fn refusal(shard: ShardId, source: io::Error) -> StartError {
     }
 }
 
+/// Ends the process, whatever happens to its last words.
+struct Exit;
+
+impl Drop for Exit {
+    fn drop(&mut self) {
+        std::process::exit(EXIT_PANIC)
+    }
+}
+
 /// Ends the process after a task has panicked (the panic's own message has been written).
 pub(crate) fn exit_after_panic() -> ! {
+    let exit = Exit;
     let thread = thread::current();
     let name = thread.name().unwrap_or("a thread");
-    tracing::error!(shard = name, "a task panicked; the broker stops, as its shard cannot go on");
-    eprintln!("{name}: a task panicked; the broker stops, as its shard cannot go on");
-    std::process::exit(EXIT_PANIC)
+    let words = "a task panicked; the broker stops, as its shard cannot go on";
+    tracing::error!(shard = name, "{words}");
+    // Nobody may be listening any more.
+    writeln!(io::stderr(), "{name}: {words}").ok();
+    drop(exit);
+    unreachable!("the process has ended")
 }
 
 /// How one shard is started.

@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import time
+from pathlib import Path
 
 import kafka_node
 from check import FRESH, check, expect
@@ -93,6 +94,21 @@ def signals(context):
             broker.process.send_signal(number)
             expect(broker.process.wait(20) == 0, f"{number.name}: exit code {broker.process.returncode}")
             expect((broker.data / ".kafka_cleanshutdown").exists(), f"{number.name}: no mark of a clean stop")
+
+
+@check("start: a log that cannot be written stops nothing", **ONLY)
+def unwritable_log(context):
+    broker = context.fresh()
+    broker.log, broker.log_tail = Path("/dev/full"), lambda: "its log is /dev/full"
+    with broker:
+        with wire.Connection(broker.port) as connection:
+            created = connection.ask(wire.CREATE_TOPICS, 4, wire.create_topic("quiet"))
+            expect(wire.created(created) == 0, "no topic is created")
+            connection.send(b"\0\0\0\x01x")
+            expect(connection.fate() == "closed", "a malformed frame, which is logged, does not end the connection")
+        expect(answers(broker.port), "it does not answer any more")
+        code = broker.stop()
+    expect(code == 0, f"SIGTERM: exit code {code}")
 
 
 @check("start: a data directory in use is refused, and its user does not notice", **ONLY)

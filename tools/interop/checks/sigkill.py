@@ -133,6 +133,12 @@ class Reader(threading.Thread):
         expect(not self.is_alive(), "the consumer did not close within 30 s")
 
 
+def judge(context, ledger):
+    """Reads every partition from its beginning to its end and compares it with the ledger. How many records there are."""
+    found = confluent.everything(context, TOPIC, PARTITIONS)
+    return sum(ledger.judge(partition, records) for partition, records in enumerate(found))
+
+
 def committed(context, ledger):
     from confluent_kafka import TopicPartition
     asker = confluent.consumer(context, GROUP)
@@ -200,8 +206,7 @@ def kills(context):
         verifier.finish()
         time.sleep(1)
         reader.finish()
-        found = confluent.everything(context, TOPIC, PARTITIONS)
-        total = sum(ledger.judge(partition, records) for partition, records in enumerate(found))
+        total = judge(context, ledger)
         committed(context, ledger)
         ledger.problems += java.judge()[:10]
         code = broker.stop()

@@ -1,9 +1,42 @@
 """The suite's own judges, given what they must catch."""
 
+import ast
+import sys
+from pathlib import Path
+
 from check import FRESH, STOPPED, Failed, check, expect
 from target import segments
 from .files import every_segment
 from .ledger import Ledger, value
+
+
+SUITE = Path(__file__).parent.parent
+
+
+def used_of_modules(tree):
+    """(line, module, name) wherever a file of the suite uses something of another one."""
+    known = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            known |= {alias.asname or alias.name: alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 1 and node.module is None:
+            known |= {alias.asname or alias.name: f"checks.{alias.name}" for alias in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in known:
+            module = sys.modules.get(known[node.value.id])
+            if module is not None and Path(getattr(module, "__file__", None) or "/").is_relative_to(SUITE):
+                yield node.lineno, module, node.attr
+
+
+@check("the suite itself: what its modules use of each other is there", stage=FRESH)
+def names(context):
+    uses = [(file.relative_to(SUITE), *use) for file in sorted(SUITE.glob("**/*.py"))
+            for use in used_of_modules(ast.parse(file.read_text()))]
+    expect(len(uses) > 200, f"only {len(uses)} uses were found")
+    context.note(f"{len(uses)} uses")
+    lacking = [f"{file}:{line}: {module.__name__}.{name}" for file, line, module, name in uses
+               if not hasattr(module, name)]
+    expect(not lacking, f"not there: {lacking}")
 
 
 @check("the suite itself: its ledger catches what is lost, doubled, moved, reordered, corrupt, never sent", stage=FRESH)

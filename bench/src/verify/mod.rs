@@ -81,8 +81,8 @@ const SAVE_NS: u64 = 250_000_000;
 /// How often progress is told.
 const TELL_NS: u64 = 1_000_000_000;
 
-/// Writes what `plan` says and notes it in `ledger`, or less if the broker refuses for too long. `disturb` is called all the time with the time since the start, in
-/// nanoseconds; `tell` is told how it goes, once a second.
+/// Writes what `plan` says, or less if the broker refuses for too long, and notes it in `ledger`. `disturb` is called all
+/// the time with the time since the start, in nanoseconds; `tell` is told how it goes, once a second.
 pub fn write(
     cluster: &mut Cluster,
     plan: &Plan,

@@ -16,8 +16,8 @@ MILLRACE = ("millrace",)
 LOAD = ["--warmup", "1s", "--record-size", "1KiB", "--partitions", "4", "--linger", "2ms", "--batch-size", "4KiB"]
 
 
-def bench(*arguments, seconds=60):
-    return run([targets.Millrace.binary.with_name("millrace-bench"), *arguments], seconds=seconds)[0]
+def bench(*arguments, **options):
+    return run([targets.Millrace.binary.with_name("millrace-bench"), *arguments], **{"seconds": 60, **options})[0]
 
 
 # What a chart has drawn that is neither axis nor text: lines of series, cells, intervals.
@@ -136,9 +136,9 @@ def hlog(context):
        seconds=90, targets=MILLRACE, quick=False)
 def disk_full(context):
     with LoopDisk(context.work, "ext4", 256) as disk:
-        told = run([targets.Millrace.binary.with_name("millrace-bench"), "scenario", "disk-full", "--patience", "3s",
-                    "--millrace", "--millrace-set", "millrace.journal.bytes=16777216", "--data-dir", disk.path / "data"],
-                   seconds=80, code=4)[0]
+        told = bench("scenario", "disk-full", "--patience", "3s", "--millrace",
+                     "--millrace-set", "millrace.journal.bytes=16777216", "--data-dir", disk.path / "data",
+                     seconds=80, code=4)
     for words in ("writing ended early", "KAFKA_STORAGE_ERROR", "nothing is wrong"):
         expect(words in told, f"it does not say `{words}`:\n{told}")
     acknowledged = int(re.search(r"(\d+) records acknowledged", told)[1])

@@ -41,6 +41,10 @@ pub const DIRECT_APPEND_BYTES: u64 = bound(1024 * 1024, 32 * 1024);
 /// segment. Bytes.
 pub const FLUSH_BYTES: u64 = bound(4 * 1024 * 1024, 128 * 1024);
 
+/// One write to a segment file; more goes in several, one behind the other. A flush lasts as long as all that
+/// the device has taken before it, and the flushes of commits are to come between. Bytes.
+pub const SEGMENT_WRITE_BYTES: usize = bound(512 * 1024, 16 * 1024);
+
 /// Smallest and largest step by which a segment file is reserved ahead. Bytes.
 pub const ALLOCATE_STEP_MIN: u64 = bound(256 * 1024, 16 * 1024);
 /// See [`ALLOCATE_STEP_MIN`].
@@ -114,6 +118,7 @@ pub const PRODUCER_BATCHES_MAX: usize = 5;
 const _: () = assert!(BLOCK_BYTES.is_power_of_two());
 const _: () = assert!(CHUNK_BYTES.is_multiple_of(BLOCK_BYTES));
 const _: () = assert!(CHUNK_BYTES.is_power_of_two());
+const _: () = assert!(SEGMENT_WRITE_BYTES.is_multiple_of(CHUNK_BYTES));
 const _: () = assert!(READ_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
 const _: () = assert!(BATCH_BYTES_MAX as u64 <= DECOMPRESSED_BYTES_MAX);
 const _: () = assert!(TURN_CALLS_MAX <= LANE_MESSAGES_MAX);

@@ -6,6 +6,7 @@ use super::dirs::{Dir, DirUse};
 use super::files::log_path;
 use super::{Jobs, failure, is_full};
 use crate::io::{Env, File};
+use crate::limits::{CHUNK_BYTES, SEGMENT_WRITE_BYTES};
 use crate::memory::Piece;
 use crate::partition::commit::SegmentWrite;
 use crate::shard::event::DiskFailure;
@@ -66,9 +67,7 @@ impl<E: Env> Jobs<E> {
             let reserved = reserve(&file, len, position + bytes as u64).await;
             reserved.map_err(tell("reserve space in"))?;
         }
-        if !is_empty {
-            file.write_at(position, pieces).await.map_err(tell("write"))?;
-        }
+        write_in_parts(&file, position, pieces).await.map_err(tell("write"))?;
         if depth.is_trimmed && (!is_empty || file.size().await.map_err(tell("look at"))? != end) {
             file.truncate(end).await.map_err(tell("cut"))?;
         }
@@ -77,6 +76,22 @@ impl<E: Env> Jobs<E> {
         }
         Ok(())
     }
+}
+
+/// Writes pieces, each of at most a chunk, one behind the other.
+async fn write_in_parts<F: File>(
+    file: &F,
+    mut position: u64,
+    pieces: Vec<Piece>,
+) -> io::Result<()> {
+    let mut pieces = pieces.into_iter().peekable();
+    while pieces.peek().is_some() {
+        let part: Vec<_> = pieces.by_ref().take(SEGMENT_WRITE_BYTES / CHUNK_BYTES).collect();
+        let bytes: usize = part.iter().map(Piece::len).sum();
+        file.write_at(position, part).await?;
+        position += bytes as u64;
+    }
+    Ok(())
 }
 
 /// Reserves space up to `wanted`, or where there is no room for that, up to `needed`.

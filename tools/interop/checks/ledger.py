@@ -46,6 +46,10 @@ class Ledger:
         else:
             self.acked[message.partition()][number] = message.offset()
 
+    def count(self):
+        """How many records are acknowledged."""
+        return sum(map(len, self.acked))
+
     def saw(self, message):
         """A consumer read this while the broker was being killed; it must never read otherwise again."""
         found = parse(message.value())

@@ -1,5 +1,7 @@
 //! Bytes that one shard holds at once for requests, or for answers: who wants more than is left waits,
 //! first come first served. Lives on the shard's thread.
+//!
+//! Answers have two budgets, so that clients that do not read do not take the memory of those that do.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -7,6 +9,36 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+
+use crate::limits::{NEW_READER_MEMORY_PART, UNREAD_MEMORY_PART};
+
+/// Memory for records on their way to clients.
+#[derive(Debug)]
+pub struct AnswerMemory {
+    readers: Budget,
+    others: Budget,
+}
+
+impl AnswerMemory {
+    /// With `bytes` in all.
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        let others = bytes / NEW_READER_MEMORY_PART;
+        Self { readers: Budget::new(bytes - others), others: Budget::new(others) }
+    }
+
+    /// For clients that have taken all the records that they were sent.
+    #[must_use]
+    pub const fn readers(&self) -> &Budget {
+        &self.readers
+    }
+
+    /// For clients that were sent no records yet, or have not taken them.
+    #[must_use]
+    pub const fn others(&self) -> &Budget {
+        &self.others
+    }
+}
 
 /// The bytes of one shard.
 #[derive(Debug, Clone)]
@@ -16,6 +48,8 @@ pub struct Budget(Rc<Inner>);
 struct Inner {
     max: usize,
     used: Cell<usize>,
+    unread: Cell<usize>,
+    asked: Cell<u64>,
     waiting: RefCell<VecDeque<(u64, Waker)>>,
     next_id: Cell<u64>,
 }
@@ -27,6 +61,8 @@ impl Budget {
         Self(Rc::new(Inner {
             max,
             used: Cell::new(0),
+            unread: Cell::new(0),
+            asked: Cell::new(0),
             waiting: RefCell::default(),
             next_id: Cell::new(0),
         }))
@@ -56,10 +92,28 @@ impl Budget {
         self.0.next_id.get()
     }
 
+    /// How often somebody has asked for bytes so far.
+    #[must_use]
+    pub fn asks(&self) -> u64 {
+        self.0.asked.get()
+    }
+
+    /// Whether so many bytes are left unread that little is left for others.
+    #[must_use]
+    pub fn is_much_unread(&self) -> bool {
+        self.0.unread.get() > self.0.max / UNREAD_MEMORY_PART
+    }
+
+    /// Whether nearly all bytes are free.
+    #[must_use]
+    pub fn is_plentiful(&self) -> bool {
+        self.used() <= self.0.max / UNREAD_MEMORY_PART
+    }
+
     /// An empty share.
     #[must_use]
     pub fn share(&self) -> Share {
-        Share { budget: self.clone(), bytes: 0 }
+        Share { budget: self.clone(), bytes: 0, is_unread: false }
     }
 
     /// Whoever is alone may have more than there is: a request is never too large for the budget.
@@ -80,6 +134,7 @@ impl Budget {
 pub struct Share {
     budget: Budget,
     bytes: usize,
+    is_unread: bool,
 }
 
 impl Share {
@@ -89,8 +144,28 @@ impl Share {
         self.bytes
     }
 
+    /// What this is a share of.
+    #[must_use]
+    pub const fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Says whether the client leaves unread what is in these bytes.
+    pub fn set_unread(&mut self, is_unread: bool) {
+        if self.is_unread != is_unread {
+            self.is_unread = is_unread;
+            let unread = &self.budget.0.unread;
+            unread.set(match is_unread {
+                true => unread.get() + self.bytes,
+                false => unread.get() - self.bytes,
+            });
+        }
+    }
+
     /// Takes more, as soon as there is room and everybody who came earlier has been served.
     pub fn grow(&mut self, bytes: usize) -> Grow<'_> {
+        let asked = &self.budget.0.asked;
+        asked.set(asked.get() + 1);
         Grow { share: self, bytes, id: None }
     }
 
@@ -132,6 +207,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
+        self.set_unread(false);
         self.shrink(self.bytes);
     }
 }
@@ -248,6 +324,29 @@ mod tests {
         assert!(!a.settle(91));
         assert!(a.settle(90));
         assert_eq!((budget.used(), budget.free()), (100, 0));
+    }
+
+    #[test]
+    fn what_is_left_unread_is_counted_until_it_is_given_back() {
+        let memory = AnswerMemory::new(160);
+        let budget = memory.readers();
+        assert_eq!((budget.free(), memory.others().free()), (120, 40));
+        let (mut a, mut b) = (budget.share(), budget.share());
+        assert!(a.settle(15) && budget.is_plentiful());
+        assert!(poll(&mut b.grow(15)) && !budget.is_plentiful());
+        assert_eq!(budget.asks(), 1);
+        a.set_unread(true);
+        a.set_unread(true);
+        assert!(!budget.is_much_unread(), "an eighth");
+        b.set_unread(true);
+        assert!(budget.is_much_unread());
+        b.set_unread(false);
+        assert!(!budget.is_much_unread());
+        b.set_unread(true);
+        drop(a);
+        assert!(!budget.is_much_unread());
+        drop(b);
+        assert_eq!((budget.used(), budget.0.unread.get()), (0, 0));
     }
 
     #[test]

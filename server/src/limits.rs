@@ -40,7 +40,7 @@ pub const CACHE_MEMORY_PART: u64 = 16;
 
 /// Of the memory for records in answers that is free, one fetch asks for this part at most, so that many
 /// find some: those that do not read what they get use up little.
-pub const FETCH_MEMORY_PART: usize = 8;
+pub const FETCH_MEMORY_PART: usize = 6;
 
 /// What a fetch may ask for however little memory is free. Bytes.
 pub const FETCH_BYTES_LEAST: usize = 2 * CHUNK_BYTES;
@@ -48,6 +48,14 @@ pub const FETCH_BYTES_LEAST: usize = 2 * CHUNK_BYTES;
 /// Slices that are a smaller part of the engine's pieces of memory are copied into an answer: each would
 /// keep a whole chunk of a tail, or a whole read from disk, from its next use.
 pub const COPIED_SLICE_PART: usize = 8;
+
+/// Of the memory for records in answers, clients that were sent none yet, or have not taken them, share
+/// this part. Those that read have the rest.
+pub const NEW_READER_MEMORY_PART: usize = 4;
+
+/// Of the memory for records in answers, what is left unread may take this part before patience ends sooner:
+/// after one look at who takes nothing.
+pub const UNREAD_MEMORY_PART: usize = 8;
 
 /// How long a client may leave an answer unread while others wait for the memory that it holds: longer than
 /// a collection of garbage, and short for those who wait. Milliseconds.
@@ -59,6 +67,10 @@ pub const UNREAD_BYTES: u64 = 32 * 1024;
 
 /// How often it is looked how much a client has taken of an answer. Milliseconds.
 pub const UNREAD_LOOK_MS: u64 = 250;
+
+/// How often it is looked, while memory is short, whether a client has taken all before it gets more.
+/// Milliseconds.
+pub const TAKEN_LOOK_MS: u64 = 20;
 
 /// How long accepting pauses when the process has no descriptors left. Milliseconds.
 pub const ACCEPT_PAUSE_MS: u64 = 100;

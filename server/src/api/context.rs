@@ -1,6 +1,6 @@
 //! What a handler is given: the shards, the configuration, who asks.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use millrace_engine::metadata::record::Endpoint;
 use millrace_engine::types::NodeId;
 
 use super::init_producer_id::ProducerIds;
-use crate::budget::Budget;
+use crate::budget::AnswerMemory;
 use crate::config::BrokerConfig;
 use crate::fetch_sessions::FetchSessions;
 use crate::limits::ANSWER_MEMORY_PART;
@@ -39,7 +39,7 @@ pub struct Ctx<E: Env> {
     /// Producer ids to give out.
     pub producer_ids: RefCell<ProducerIds>,
     /// Memory for records on their way to clients.
-    pub answer_memory: Budget,
+    pub answer_memory: AnswerMemory,
 }
 
 impl<E: Env> Ctx<E> {
@@ -63,7 +63,7 @@ impl<E: Env> Ctx<E> {
             stages: RefCell::default(),
             fetch_sessions: RefCell::new(sessions),
             producer_ids: RefCell::default(),
-            answer_memory: Budget::new(usize::try_from(answer_bytes).unwrap_or(usize::MAX)),
+            answer_memory: AnswerMemory::new(usize::try_from(answer_bytes).unwrap_or(usize::MAX)),
         }
     }
 
@@ -101,6 +101,8 @@ pub struct Peer {
     pub address: Option<SocketAddr>,
     /// The name of the listener that it came in through.
     pub listener: Rc<str>,
+    /// Whether it has taken all that it was sent, records among it.
+    pub is_reading: Cell<bool>,
 }
 
 impl Peer {

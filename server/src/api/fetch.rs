@@ -213,7 +213,7 @@ impl<E: Env> Fetch<'_, E> {
     async fn round(&self, shards: &[(ShardId, Vec<Target>)], memory: &mut Share) -> Parts {
         let wanted = shards.iter().flat_map(|(_, targets)| targets);
         let wanted = wanted.fold(0_usize, |sum, t| sum.saturating_add(t.item.bytes_max));
-        let part = self.ctx.answer_memory.free() / FETCH_MEMORY_PART;
+        let part = memory.budget().free() / FETCH_MEMORY_PART;
         let bytes_max = self.bounds.bytes_max.min(part.max(FETCH_BYTES_LEAST));
         memory.grow(bytes_max.min(wanted)).await;
         loop {

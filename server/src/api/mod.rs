@@ -258,7 +258,11 @@ fn fetch<E: Env>(
 ) -> Result<Work, Refusal> {
     let request: FetchRequest = body(&meta.header, reader)?;
     Ok(Box::pin(async move {
-        let mut memory = ctx.answer_memory.share();
+        let budget = match meta.peer.is_reading.get() {
+            true => ctx.answer_memory.readers(),
+            false => ctx.answer_memory.others(),
+        };
+        let mut memory = budget.share();
         let (response, times) = fetch::handle(&ctx, &meta, request, &mut memory).await;
         match (answer_to::<FetchRequest>(&meta.header, &response), times) {
             (Outcome::Answer(frame), Some(times)) => {

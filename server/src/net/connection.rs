@@ -21,7 +21,9 @@ use super::faults::Ending;
 use super::session::{Next, Session};
 use crate::api::{self, Ctx, Peer};
 use crate::budget::{Budget, Share};
-use crate::limits::{MEMORY_WAIT_MS, SEND_BYTES, UNREAD_BYTES, UNREAD_LOOK_MS, UNREAD_MS};
+use crate::limits::{
+    MEMORY_WAIT_MS, SEND_BYTES, TAKEN_LOOK_MS, UNREAD_BYTES, UNREAD_LOOK_MS, UNREAD_MS,
+};
 use crate::stages::Complete;
 
 /// A connection that is being served.
@@ -39,10 +41,27 @@ pub struct Connection {
     /// When bytes last came in.
     last_received: Cell<Nanos>,
     is_sending: Cell<bool>,
-    /// Since when an answer is being sent whose memory others may come to wait for.
-    holding_since: Cell<Option<Nanos>>,
+    /// The answer with records that is being sent.
+    held: RefCell<Option<Held>>,
     /// Such an answer has begun to be sent.
     holding: Event,
+    /// Records have been sent.
+    has_sent_records: Cell<bool>,
+}
+
+/// An answer that is being sent, whose memory others may come to wait for.
+struct Held {
+    since: Nanos,
+    memory: Share,
+}
+
+/// How an answer stood when its client was last seen to take some of it.
+struct Taken {
+    at: Nanos,
+    acknowledged: u64,
+    /// How often others had asked for memory, and had had to wait for it.
+    asks: u64,
+    waits: u64,
 }
 
 impl Connection {
@@ -61,8 +80,9 @@ impl Connection {
             last_progress: Cell::new(now),
             last_received: Cell::new(now),
             is_sending: Cell::new(false),
-            holding_since: Cell::new(None),
+            held: RefCell::default(),
             holding: Event::default(),
+            has_sent_records: Cell::new(false),
         }
     }
 
@@ -74,7 +94,7 @@ impl Connection {
         // A peer that is faster is no error.
         match ending {
             Ending::Io(_) => {}
-            Ending::Unread => drop(self.stream.abort()),
+            Ending::Unread(_) => drop(self.stream.abort()),
             _ => drop(self.stream.shutdown(Shutdown::Both)),
         }
         ending
@@ -113,6 +133,9 @@ impl Connection {
                 self.hold(partial, bytes).await?;
                 partial.move_to(&mut self.in_flight.borrow_mut(), bytes);
                 partial.shrink(usize::MAX);
+                if !is_pipelined {
+                    self.await_taken().await?;
+                }
                 let work = api::begin(&self.ctx, &self.peer, frame, self.last_received.get())?;
                 self.session.borrow_mut().push(work, bytes, is_pipelined);
             }
@@ -140,6 +163,23 @@ impl Connection {
         self.last_received.set(self.now());
         self.last_progress.set(self.last_received.get());
         self.ctx.metrics.count_received(count);
+        Ok(())
+    }
+
+    /// While memory for records is short, waits until the client has all that it was sent: it is given no more
+    /// before that. Nobody tells when that is, so its kernel is asked now and then.
+    async fn await_taken(&self) -> Result<(), Ending> {
+        let memory = &self.ctx.answer_memory;
+        let is_short = || !(memory.readers().is_plentiful() && memory.others().is_plentiful());
+        while self.has_sent_records.get() && is_short() && !self.stream.is_all_acknowledged()? {
+            if self.ctx.client.is_stopping() {
+                return Err(Ending::Stopping);
+            }
+            self.ctx.client.env().sleep_until(self.now().plus_ms(TAKEN_LOOK_MS)).await;
+        }
+        let has_taken =
+            || memory.readers().used() == 0 || self.stream.is_all_acknowledged().unwrap_or(false);
+        self.peer.is_reading.set(self.has_sent_records.get() && has_taken());
         Ok(())
     }
 
@@ -188,15 +228,15 @@ impl Connection {
                 let now = self.now();
                 self.last_progress.set(now);
                 self.note_answered(&answers.complete, now);
-                if !answers.memory.is_empty() {
-                    self.holding_since.set(Some(now));
+                if let Some(memory) = answers.memory {
+                    self.has_sent_records.set(true);
+                    self.held.replace(Some(Held { since: now, memory }));
                     self.holding.raise();
                 }
                 if let Err(error) = self.stream.send(answers.parts).await {
                     return Ending::Io(error);
                 }
-                self.holding_since.set(None);
-                drop(answers.memory);
+                self.held.take();
                 self.last_progress.set(self.now());
                 self.ctx.metrics.count_sent(answers.bytes);
             }
@@ -241,38 +281,54 @@ impl Connection {
 
     /// Ends when the client takes too little of an answer for too long while others wait for its memory.
     async fn watch_unread(&self) -> Ending {
+        let since = || self.held.borrow().as_ref().map(|held| held.since);
         loop {
             self.holding.wait().await;
-            while let Some(since) = self.holding_since.get() {
-                if self.is_left_unread(since).await {
-                    return Ending::Unread;
+            while let Some(since) = since() {
+                if let Some(unread_ms) = self.left_unread_ms(since).await {
+                    return Ending::Unread(unread_ms);
                 }
             }
         }
     }
 
-    /// Looks now and then at how much of the answer the client's kernel has, until the answer is sent
-    /// (`false`) or has been left unread (`true`).
-    async fn is_left_unread(&self, since: Nanos) -> bool {
-        let memory = &self.ctx.answer_memory;
-        let mut last = None;
+    /// Looks now and then at how much of the answer the client's kernel has, until the answer is sent or has
+    /// been left unread, and says for how long.
+    async fn left_unread_ms(&self, since: Nanos) -> Option<u64> {
+        let mut last: Option<Taken> = None;
         loop {
             self.sleep_until(self.now().plus_ms(UNREAD_LOOK_MS)).await;
-            if self.holding_since.get() != Some(since) {
-                return false;
-            }
-            // A socket that tells nothing is about to end.
-            let acknowledged = self.stream.acknowledged_bytes().unwrap_or(u64::MAX);
-            let now = self.now();
-            match last {
-                Some((bytes, at, waits)) if acknowledged < bytes + UNREAD_BYTES => {
-                    let is_wanted = memory.is_wanted() || memory.waits() != waits;
-                    if is_wanted && now.ms_since(at) >= UNREAD_MS {
-                        return true;
+            let mut held = self.held.borrow_mut();
+            let held = held.as_mut().filter(|held| held.since == since)?;
+            let budget = held.memory.budget();
+            let now = Taken {
+                at: self.now(),
+                // A socket that tells nothing is about to end.
+                acknowledged: self.stream.acknowledged_bytes().unwrap_or(u64::MAX),
+                asks: budget.asks(),
+                waits: budget.waits(),
+            };
+            match &last {
+                Some(last) if now.acknowledged < last.acknowledged.saturating_add(UNREAD_BYTES) => {
+                    held.memory.set_unread(true);
+                    if is_patience_over(last, &now, held.memory.budget()) {
+                        return Some(now.at.ms_since(last.at));
                     }
                 }
-                _ => last = Some((acknowledged, now, memory.waits())),
+                _ => {
+                    held.memory.set_unread(false);
+                    last = Some(now);
+                }
             }
         }
     }
+}
+
+/// Whether an answer of which nothing was taken between two looks is in the way of others.
+fn is_patience_over(last: &Taken, now: &Taken, budget: &Budget) -> bool {
+    if budget.is_much_unread() {
+        return budget.is_wanted() || now.asks != last.asks;
+    }
+    let is_wanted = budget.is_wanted() || now.waits != last.waits;
+    is_wanted && now.at.ms_since(last.at) >= UNREAD_MS
 }

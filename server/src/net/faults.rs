@@ -7,7 +7,7 @@ use millrace_engine::types::Nanos;
 
 use super::session::SessionError;
 use crate::api::{Peer, Refusal};
-use crate::limits::{FAULT_LOG_LINES, FAULT_LOG_MS, MEMORY_WAIT_MS, UNREAD_MS};
+use crate::limits::{FAULT_LOG_LINES, FAULT_LOG_MS, MEMORY_WAIT_MS};
 
 /// Why a connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +36,8 @@ pub enum Ending {
     )]
     NoMemory,
     /// The client did not read an answer whose memory others waited for.
-    #[error("an answer was not read for {UNREAD_MS} ms while others waited for its memory")]
-    Unread,
+    #[error("an answer was not read for {0} ms while others waited for its memory")]
+    Unread(u64),
     /// The broker stops.
     #[error("the broker is stopping")]
     Stopping,
@@ -53,7 +53,7 @@ impl Ending {
             | Self::Malformed(_)
             | Self::Refused(_)
             | Self::NoMemory
-            | Self::Unread => true,
+            | Self::Unread(_) => true,
         }
     }
 }

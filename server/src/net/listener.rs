@@ -1,5 +1,6 @@
 //! Accepting connections: each shard listens at every address, and the kernel spreads the clients.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -245,7 +246,8 @@ impl Doors {
             return;
         }
         let doors = Rc::clone(self);
-        let peer = Rc::new(Peer { address, listener: Rc::clone(name) });
+        let peer =
+            Rc::new(Peer { address, listener: Rc::clone(name), is_reading: Cell::new(false) });
         self.ctx.metrics.connection_opened();
         self.ctx.client.env().spawn(async move {
             let _admitted = admitted;

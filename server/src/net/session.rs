@@ -67,8 +67,8 @@ pub struct Answers {
     pub bytes: usize,
     /// Bytes of the requests that they answer.
     pub released: usize,
-    /// Memory of the records in them.
-    pub memory: Vec<Share>,
+    /// Memory of the records in them: nothing follows a fetch before it is answered, so there is one at most.
+    pub memory: Option<Share>,
     /// What is known of those whose stages count.
     pub complete: Vec<Complete>,
     /// Why the connection must be closed after them, if it must.
@@ -262,9 +262,7 @@ impl Session {
                 Outcome::Fetched(frame, trace, memory) => {
                     answers.push(frame);
                     answers.complete.push(Complete::Fetch(trace));
-                    if memory.bytes() > 0 {
-                        answers.memory.push(memory);
-                    }
+                    answers.memory = Some(memory).filter(|memory| memory.bytes() > 0);
                 }
                 Outcome::Silence => {}
                 Outcome::Close(refusal) => answers.refusal = Some(refusal),

@@ -1,4 +1,7 @@
-"""`millrace.memory.bytes` is a bound that holds, whatever clients do; who asks for more waits, and gets no error."""
+"""`millrace.memory.bytes` is a bound that holds, whatever clients do; who asks for more waits, and gets no error.
+
+`INTEROP_LOAD_SECONDS=180` keeps the load up so long beside those that stop reading, in place of 18 seconds.
+"""
 
 import os
 import socket
@@ -24,7 +27,10 @@ PRODUCERS, IN_FLIGHT, LAGGING, TAILING, SLOW, STALLED = 6, 8, 8, 2, 2, 100
 SLOW_RATE = 1 << 19
 # What the slow and the stalled ones ask for, again and again: it stays, and is more than the kernel takes in for them.
 LASTING, LASTING_BATCHES, STALLED_REQUESTS = "lasting", 8, 10
-QUIET_SECONDS, STALLED_SECONDS, AGAIN_SECONDS = 6, 18, 6
+QUIET_SECONDS, AGAIN_SECONDS = 6, 6
+STALLED_SECONDS = int(os.environ.get("INTEROP_LOAD_SECONDS", "18"))
+# What those that read must keep of their throughput meanwhile; on a quiet machine it is more than 80. Percent.
+KEPT_PERCENT = 60
 # As long as Kafka's clients wait for an answer (`request.timeout.ms`). Seconds.
 PATIENCE = 30
 
@@ -137,7 +143,7 @@ def is_cut(connection):
 
 
 @check(f"memory: the bound holds under mixed load with {STALLED} consumers that stop reading", stage=FRESH,
-       seconds=150, targets=("millrace",), quick=False)
+       seconds=130 + STALLED_SECONDS, targets=("millrace",), quick=False)
 def bound(context):
     with MemoryGroup("millrace-interop", MOST) as group:
         context.note(group.missing or f"in a control group of {group.limit // MIB} MiB")
@@ -181,12 +187,12 @@ def under_load(context, broker):
     peak = broker.rss_mib("VmHWM")
     for kind in quiet:
         context.note(f"{kind} {quiet[kind]:.0f} MiB/s, {busy[kind]:.0f} beside those that stop reading")
-    context.note(f"{cut} of {STALLED} cut; slowest acknowledgement {load.slowest:.2f} s; "
+    kept = 100 * (busy["lagging"] + busy["tailing"]) / (quiet["lagging"] + quiet["tailing"])
+    context.note(f"those that read keep {kept:.0f} %; {cut} of {STALLED} cut; slowest acknowledgement {load.slowest:.2f} s; "
                  f"most memory {peak} MiB of {MOST // MIB}, {BOUND // MIB} of them for what clients send and read")
     expect(broker.alive(), f"the broker is gone:\n{broker.log_tail()}")
     expect(not load.errors, f"{len(load.errors)} clients got errors, such as {load.errors[:3]}")
     expect(not idle, f"nothing moved in {AGAIN_SECONDS} s after the others were gone: {idle}")
     expect(len(load.last) == PRODUCERS + LAGGING + TAILING + SLOW, "some clients got nothing at all")
-    expect(cut > 0, "nobody was cut off although memory was wanted")
-    expect("was not read for" in broker.log.read_text(errors="replace"), "the log does not say why they were cut")
+    expect(kept >= KEPT_PERCENT, f"those that read keep {kept:.0f} % of their throughput beside those that do not")
     expect(peak <= MOST // MIB, f"{peak} MiB of memory, {MOST // MIB} are allowed")

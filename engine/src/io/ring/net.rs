@@ -319,6 +319,15 @@ impl Stream {
         sys::tcp_info(self.socket()).map(|info| info.tcpi_bytes_acked)
     }
 
+    /// Whether the peer's kernel has acknowledged all that was sent.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn is_all_acknowledged(&self) -> io::Result<bool> {
+        let info = sys::tcp_info(self.socket())?;
+        Ok(info.tcpi_unacked == 0 && info.tcpi_notsent_bytes == 0)
+    }
+
     /// Ends the connection in one or both directions; calls that wait end too.
     ///
     /// # Errors

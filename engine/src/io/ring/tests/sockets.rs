@@ -189,6 +189,21 @@ fn shutting_down_ends_a_waiting_receive() {
 }
 
 #[test]
+fn what_a_peer_has_is_acknowledged() {
+    on_shard(small(), async |env| {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let listener = Listener::bind(env.ring(), any, 16).await.unwrap();
+        let client = Stream::connect(env.ring(), listener.local_addr().unwrap()).await.unwrap();
+        let server = listener.accept().await.unwrap();
+        server.send(vec![Bytes::from_static(b"one")]).await.unwrap();
+        assert_eq!(client.recv().await.unwrap().len(), 3);
+        client.send(vec![Bytes::from_static(b"two")]).await.unwrap();
+        assert_eq!(server.recv().await.unwrap().len(), 3);
+        assert!(server.is_all_acknowledged().unwrap());
+    });
+}
+
+#[test]
 fn an_aborted_connection_throws_away_what_its_peer_has_not_read() {
     on_shard(small(), async |env| {
         let any = "127.0.0.1:0".parse().unwrap();
@@ -201,6 +216,7 @@ fn an_aborted_connection_throws_away_what_its_peer_has_not_read() {
             pause(&env, 20).await;
             let taken = server.acknowledged_bytes().unwrap();
             assert!((1..total as u64).contains(&taken), "{taken}");
+            assert!(server.is_all_acknowledged().is_ok_and(|is_all| !is_all));
             server.abort().unwrap();
         };
         let (sent, ()) = future::zip(sending, aborting).await;

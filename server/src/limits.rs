@@ -53,8 +53,8 @@ pub const COPIED_SLICE_PART: usize = 8;
 /// this part. Those that read have the rest.
 pub const NEW_READER_MEMORY_PART: usize = 4;
 
-/// Of the memory for records in answers, what is left unread may take this part before patience ends sooner:
-/// after one look at who takes nothing.
+/// Of the memory for records in answers, this part may be in use before it counts as short, and be left unread
+/// before patience ends sooner: after one look at who takes nothing.
 pub const UNREAD_MEMORY_PART: usize = 8;
 
 /// How long a client may leave an answer unread while others wait for the memory that it holds: longer than

@@ -172,8 +172,8 @@ def live(broker, ledger, cycle, until):
 
 
 def kill_and_start(broker, ledger, chance, cycles):
-    """Kills 0.1 to 1.5 s after each start, and then once or twice while it starts; the answer is the longest start, in seconds, the
-    records each life acknowledged, and how many kills hit a start."""
+    """Kills 0.1 to 1.5 s after each start, and then once or twice while it starts; the answer is the longest start,
+    in seconds, the records each life acknowledged, and how many kills hit a start."""
     longest, usual, lives, starting = 0, 0.1, [], 0
     served = time.monotonic()
     for cycle in range(cycles):
@@ -196,8 +196,8 @@ def kill_and_start(broker, ledger, chance, cycles):
     return longest, lives, starting
 
 
-@check("SIGKILL: 100 times, half of them during starts, under three kinds of idempotent producers and a group; then every segment "
-       "is dumped", needs=("venv", "jars"), stage=FRESH, seconds=420 + 5 * MORE, quick=False)
+@check("SIGKILL: 100 times, half of them during starts, under three kinds of idempotent producers and a group; then "
+       "every segment is dumped", needs=("venv", "jars"), stage=FRESH, seconds=420 + 5 * MORE, quick=False)
 def kills(context):
     seed = int(os.environ.get("MILLRACE_SEED", time.time_ns() % 1_000_000))
     context.note(f"MILLRACE_SEED={seed}")
@@ -223,8 +223,8 @@ def kills(context):
         committed(context, ledger)
         ledger.problems += java.judge()[:10]
         code = broker.stop()
-    context.note(f"{len(lives)} kills and {starting} more during starts in {took:.0f} s; {total} records of librdkafka, {len(java.acked)} "
-                 f"of Java, {verifier.acked} of verify; {min(lives)} to {max(lives)} acknowledged in a life, "
+    context.note(f"{len(lives)} kills and {starting} more during starts in {took:.0f} s; {total} records of "
+                 f"librdkafka, {len(java.acked)} of Java, {verifier.acked} of verify; {min(lives)} to {max(lives)} acknowledged in a life, "
                  f"{reader.saw} seen on the way, commits at {sorted(ledger.commits.values())}, "
                  f"longest start {longest:.2f} s")
     expect(not ledger.problems, "; ".join(ledger.problems))

@@ -116,7 +116,7 @@ pub const PURE: &[&str] = &[
 /// never a log, a journal or a job.
 pub const SERVER: &[Layer] = &[
     layer("limits", &[], &["limits"]),
-    layer("budget", &[], &[]),
+    layer("budget", &["limits"], &[]),
     layer("protocol", &[], &["codec", "types"]),
     layer("config", &[], &["boot", "group", "limits", "metadata", "topic_config", "types"]),
     layer("fetch_sessions", &["limits", "protocol"], &["codec", "types"]),

@@ -112,6 +112,9 @@ pub trait File: Clone + 'static {
     fn truncate(&self, len: u64) -> impl Future<Output = io::Result<()>>;
     /// The file's length in bytes.
     fn size(&self) -> impl Future<Output = io::Result<u64>>;
+    /// Where the last of what was written ends: there are only zeros from there to the file's end, as in
+    /// space that is reserved. The file's length if that is not known.
+    fn written_end(&self) -> impl Future<Output = io::Result<u64>>;
 }
 
 /// What a host of shards can be woken by, from any thread.

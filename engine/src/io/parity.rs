@@ -58,6 +58,7 @@ async fn scenario(env: impl Env, root: PathBuf) -> String {
     see("size after less", format!("{:?}", file.size().await));
     file.allocate(6 * BLOCK).await.unwrap();
     see("size after more", format!("{:?}", file.size().await));
+    see("written end", format!("{:?}", file.written_end().await));
     let bytes = file.read_at(BLOCK, 9 * BLOCK_BYTES).await.unwrap();
     see("read", format!("{} {:08x}", bytes.len(), crc32c::crc32c(&bytes)));
     file.truncate(2 * BLOCK + 5).await.unwrap();
@@ -124,5 +125,5 @@ fn both_backends_play_the_same_scenario() {
     Runtime::start(vec![(ShardSpec::new(0, None).unwrap(), main)]).unwrap().join();
     std::fs::remove_dir_all(&root).unwrap();
     assert_eq!(simulated, result.recv().unwrap());
-    assert_eq!(simulated.lines().count(), 41);
+    assert_eq!(simulated.lines().count(), 42);
 }

@@ -101,6 +101,7 @@ impl<F: File> FoundSegment<F> {
         // A batch that is whole but has a false offset is not what the log goes on with.
         let Some(first) = self.first_of_rest(file).await? else { return Ok(None) };
         let mut from = first + u64::from(matches!(self.stop, Stop::BadOffset { .. }));
+        let to = to.min(self.written_end());
         while from < to {
             let mut probe = DamageProbe::new(self.next_offset, from, BATCH_BYTES_MAX);
             let mut at = from;

@@ -40,6 +40,8 @@ pub struct FoundSegment<F> {
     pub file: Option<F>,
     /// Length of the file.
     pub file_bytes: u64,
+    /// Behind this the file has only zeros, once it was looked at.
+    written_end: Option<u64>,
     /// Content that is valid, patches included, ends here.
     pub end: u64,
     /// Why the scan ended there.
@@ -93,6 +95,7 @@ impl<F: File> FoundSegment<F> {
             path,
             file,
             file_bytes,
+            written_end: None,
             end: 0,
             stop: Stop::CleanEnd,
             index: SegmentIndex::new(base_offset, rules),
@@ -113,18 +116,41 @@ impl<F: File> FoundSegment<F> {
             self.stop = Stop::CleanEnd;
             return Ok(());
         }
+        let to = self.find_written_end(&file).await?;
         let mut scanner = self.scanner(self.gaps);
         let mut at = self.end;
-        while at < self.file_bytes {
-            let chunk = read_chunk(&file, &self.path, at, self.file_bytes).await?;
+        while at < to {
+            let chunk = read_chunk(&file, &self.path, at, to).await?;
             at += chunk.len() as u64;
             if !scanner.feed(&chunk, |batch| self.take(&batch, state)) {
                 break;
             }
         }
-        let end = scanner.finish();
-        self.stop = end.stop;
+        self.stop = match scanner.finish().stop {
+            // A batch may end in zeros that were never written: then the file says no more than its bytes.
+            Stop::Torn if to < self.file_bytes => {
+                self.written_end = Some(self.file_bytes);
+                return Box::pin(self.scan(state)).await;
+            }
+            Stop::CleanEnd if self.end < self.file_bytes => Stop::ZeroTail,
+            stop => stop,
+        };
         Ok(())
+    }
+
+    /// Finds out where what was ever written ends: space that is only reserved need not be read, and there
+    /// is as much of it as of the content.
+    async fn find_written_end(&mut self, file: &F) -> Result<u64, DiskFailure> {
+        if self.written_end.is_none() {
+            let end = file.written_end().await;
+            self.written_end = Some(end.map_err(|error| failure("look at", &self.path, error))?);
+        }
+        Ok(self.written_end())
+    }
+
+    /// Behind this the file has only zeros.
+    pub fn written_end(&self) -> u64 {
+        self.written_end.map_or(self.file_bytes, |end| end.min(self.file_bytes))
     }
 
     /// A scanner that goes on at the valid end.

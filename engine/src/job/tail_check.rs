@@ -80,9 +80,9 @@ impl<F: File> FoundSegment<F> {
         if self.stop != Stop::ZeroTail {
             return Ok((self.end < self.file_bytes).then_some(self.end));
         }
-        let mut at = self.end;
-        while at < self.file_bytes {
-            let chunk = read_chunk(file, &self.path, at, self.file_bytes).await?;
+        let (mut at, to) = (self.end, self.written_end());
+        while at < to {
+            let chunk = read_chunk(file, &self.path, at, to).await?;
             if let Some(first) = first_not_zero(&chunk) {
                 // Offset and length of a batch may begin with zeros.
                 let before = (at + first as u64).saturating_sub(PREFIX_BYTES as u64);

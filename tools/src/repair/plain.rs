@@ -63,6 +63,10 @@ impl File for PlainFile {
     async fn size(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
     }
+
+    async fn written_end(&self) -> io::Result<u64> {
+        self.size().await
+    }
 }
 
 /// The result of a future that waits for nothing but such files.

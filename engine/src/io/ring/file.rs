@@ -10,6 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use io_uring::opcode;
 use io_uring::types::{Fd, FsyncFlags};
+use rustix::fs::{SeekFrom, seek};
+use rustix::io::Errno;
 
 use super::blocking::Blocking;
 use super::core::{Completion, Ring};
@@ -216,6 +218,27 @@ impl File for RingFile {
         // The inode of an open file is in memory: this does not wait for the disk.
         Ok(self.file().metadata()?.len())
     }
+
+    async fn written_end(&self) -> io::Result<u64> {
+        let file = self.file().try_clone()?;
+        self.0.blocking.run(move || written_end(&file)).await?
+    }
+}
+
+/// The end of the last extent that holds data.
+fn written_end(file: &std::fs::File) -> io::Result<u64> {
+    let len = file.metadata()?.len();
+    let mut end = 0;
+    while end < len {
+        let data = match seek(file, SeekFrom::Data(end)) {
+            Err(Errno::NXIO) => break,
+            // The file system does not know.
+            Err(Errno::INVAL) => return Ok(len),
+            found => found?,
+        };
+        end = seek(file, SeekFrom::Hole(data))?;
+    }
+    Ok(end)
 }
 
 impl std::fmt::Debug for RingFile {

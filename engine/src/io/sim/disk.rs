@@ -317,6 +317,10 @@ impl Disk {
         Ok(self.file(inode)?.live.len())
     }
 
+    pub(super) fn written_end(&mut self, inode: Inode) -> io::Result<u64> {
+        Ok(self.file(inode)?.live.written_end())
+    }
+
     pub(super) fn read(&mut self, inode: Inode, position: u64, len: usize) -> io::Result<Vec<u8>> {
         Ok(self.file(inode)?.live.read(position, len))
     }

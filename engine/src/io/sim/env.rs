@@ -261,6 +261,10 @@ impl File for SimFile {
     async fn size(&self) -> io::Result<u64> {
         self.handle.world.disk.borrow_mut().size(self.handle.inode)
     }
+
+    async fn written_end(&self) -> io::Result<u64> {
+        self.handle.world.disk.borrow_mut().written_end(self.handle.inode)
+    }
 }
 
 impl SimEnv {

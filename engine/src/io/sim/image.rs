@@ -35,6 +35,12 @@ impl Image {
         self.len == 0
     }
 
+    /// The end of the last block that is not all zeros, or was not once.
+    #[must_use]
+    pub fn written_end(&self) -> u64 {
+        self.blocks.last_key_value().map_or(0, |(block, _)| ((block + 1) * BLOCK).min(self.len))
+    }
+
     /// Sets the length; new bytes are zeros.
     pub fn set_len(&mut self, len: u64) {
         if len < self.len {
@@ -149,6 +155,8 @@ mod tests {
                 }
             }
             assert_eq!(image.len(), model.len() as u64);
+            let written_end = usize::try_from(image.written_end()).unwrap();
+            assert!(model[written_end..].iter().all(|&byte| byte == 0));
             assert_eq!(image.read(0, 100_000), model);
             let from = prng.index(25_000);
             let expected = model.get(from..).unwrap_or_default();

@@ -166,6 +166,7 @@ impl<E: Env> Jobs<E> {
             });
             write_companions(self, dir, seal_of(segment, producers_at_end)).await?;
         }
+        segment.keep_room().await?;
         self.settle(dir, &mut segment).await?;
         let damage = std::mem::take(&mut segment.damage);
         self.0.damages.note(dir, segment.base_offset, damage);
@@ -374,7 +375,11 @@ impl<E: Env> Jobs<E> {
             _ => Bytes::new(),
         };
         let times = (segment.max_timestamp, segment.first_timestamp);
-        Ok(OpenSegment::resumed(segment.index, segment.next_offset, segment.end, stub, times))
+        let end = segment.end;
+        let allocated = if segment.keeps_room { segment.file_bytes } else { end };
+        let mut active = OpenSegment::resumed(segment.index, segment.next_offset, end, stub, times);
+        active.allocated = allocated;
+        Ok(active)
     }
 
     /// The producers in a snapshot file; none if it cannot be used.

@@ -57,11 +57,22 @@ impl<F: File> FoundSegment<F> {
         Ok(())
     }
 
+    /// Has the file keep the room behind its content, if there is nothing but that: more will follow, and to
+    /// cut it costs as much as to reserve it again.
+    pub async fn keep_room(&mut self) -> Result<(), DiskFailure> {
+        // What is lost stays as it is, and no room for more.
+        if let Some(file) = self.file.as_ref().filter(|_| !self.keeps_rest) {
+            self.keeps_room =
+                self.stop == Stop::ZeroTail && self.first_of_rest(file).await?.is_none();
+        }
+        Ok(())
+    }
+
     /// Writes the patches into the file, cuts it to its content, and flushes it. Says whether
     /// anything had to be done.
     pub async fn repair<E: Env<File = F>>(&mut self, env: &E) -> Result<bool, DiskFailure> {
         let Some(file) = self.file.clone() else { return Ok(false) };
-        let is_long = self.file_bytes != self.end && !self.keeps_rest;
+        let is_long = self.file_bytes != self.end && !self.keeps_rest && !self.keeps_room;
         if self.patches.is_empty() && !is_long {
             // What a killed process has written may not have been flushed.
             file.sync_data().await.map_err(|error| failure("flush", &self.path, error))?;
@@ -75,7 +86,9 @@ impl<F: File> FoundSegment<F> {
             file.truncate(self.end).await.map_err(|error| failure("cut", &self.path, error))?;
         }
         file.sync_data().await.map_err(|error| failure("flush", &self.path, error))?;
-        self.file_bytes = self.end;
+        if !self.keeps_room {
+            self.file_bytes = self.end;
+        }
         Ok(true)
     }
 }

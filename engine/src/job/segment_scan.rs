@@ -58,6 +58,8 @@ pub struct FoundSegment<F> {
     pub damage: Vec<DamagedRange>,
     /// Nothing of the file is cut off, whatever it is.
     pub keeps_rest: bool,
+    /// The room that is reserved behind the content stays.
+    pub keeps_room: bool,
     /// Offsets may be missing, as after compaction.
     pub gaps: bool,
     /// The waypoint that it was followed from.
@@ -104,6 +106,7 @@ impl<F: File> FoundSegment<F> {
             patches: Vec::new(),
             damage: Vec::new(),
             keeps_rest: false,
+            keeps_room: false,
             gaps,
             passing: None,
         })

@@ -173,7 +173,9 @@ impl Shard {
                 let dir = self.dir_of(&name, id);
                 let config = self.config_of(&name);
                 let epoch = partition.leader_epoch;
-                let opened = Partition::new(id, name, dir, config, epoch, *recovered);
+                let mut opened = Partition::new(id, name, dir, config, epoch, *recovered);
+                // Clients come back now: room behind its end is not given back at once.
+                opened.last_append = now.now;
                 self.tail_bytes += opened.memory_bytes();
                 Slot::Open(Box::new(opened))
             }

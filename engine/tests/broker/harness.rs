@@ -134,9 +134,14 @@ pub fn partition(client: &Broker, topic: &str) -> TopicPartition {
 }
 
 pub async fn append(client: &Broker, topic: &str, bytes: usize) -> Result<i64, AppendError> {
+    append_value(client, topic, &vec![7; bytes]).await
+}
+
+/// As [`append`], with this value.
+pub async fn append_value(client: &Broker, topic: &str, value: &[u8]) -> Result<i64, AppendError> {
     let partition = partition(client, topic);
     let mut builder = BatchBuilder::new(BatchOptions::default());
-    builder.push(client.env().wall_ms(), None, Some(&vec![7; bytes]), &[]).expect("it fits");
+    builder.push(client.env().wall_ms(), None, Some(value), &[]).expect("it fits");
     let records: Bytes = builder.finish();
     let items = vec![AppendItem { partition, records }];
     let append = Append { items, acks: Acks::All, zstd_allowed: true };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use millrace_engine::io::Env;
 use millrace_engine::io::sim::{Sim, SimEnv};
+use millrace_engine::io::together::together;
 use millrace_engine::job::waypoints::{is_waypoints_name, read_waypoints};
 use millrace_engine::log::checkpoint::CLEAN_SHUTDOWN;
 use millrace_engine::partition::waypoint::{self, Waypoint};
@@ -12,11 +13,15 @@ use millrace_engine::shard::call::{Answer, Call, ReadError};
 use millrace_engine::types::TopicPartition;
 
 use crate::checkpoints::{content, flip};
-use crate::harness::{Broker, LOG_DIR, append, create, partition, read, start, with_broker};
+use crate::harness::{
+    Broker, LOG_DIR, append, append_value, create, partition, read, start, with_broker,
+};
 
 const RECORDS: i64 = 60;
 const LATER: i64 = 7;
 const RECORD_BYTES: usize = 20_000;
+const LARGE: usize = 4;
+const LARGE_BYTES: usize = 400_000;
 
 fn log() -> PathBuf {
     Path::new(LOG_DIR).join("orders-0").join("00000000000000000000.log")
@@ -162,5 +167,51 @@ fn waypoints_do_not_outlive_a_clean_stop() {
     with_broker(&sim, move |client| async move {
         assert_eq!(waypoints(client.env()).await, []);
         assert_eq!(append(&client, "orders", 10).await, Ok(RECORDS + LATER));
+    });
+}
+
+/// Appends that are large together go straight to their segment, behind which room is reserved. Says how
+/// long the file is then.
+async fn write_at_once(client: &Broker, value: u8) -> usize {
+    create(client, "orders").await;
+    let value = vec![value; LARGE_BYTES];
+    let appended = together((0..LARGE).map(|_| append_value(client, "orders", &value))).await;
+    assert!(appended.iter().all(Result::is_ok), "{appended:?}");
+    let file_bytes = content(client.env(), &log()).await.len();
+    assert!(file_bytes > (LARGE + 1) * LARGE_BYTES, "there is room in {file_bytes} bytes");
+    // Until the broker is killed time passes slowly: at rest it would give the room back.
+    let clock = client.clone();
+    client.env().spawn(async move {
+        loop {
+            later(&clock, 1).await;
+        }
+    });
+    file_bytes
+}
+
+/// To cut it off at a start costs as much as to reserve it again.
+#[test]
+fn room_behind_the_content_stays() {
+    let sim = Sim::new(93);
+    let before = with_broker(&sim, |client| async move { write_at_once(&client, 7).await });
+    crash(&sim, false);
+    with_broker(&sim, move |client| async move {
+        assert_eq!(append(&client, "orders", 10).await, Ok(LARGE as i64));
+        assert_eq!(content(client.env(), &log()).await.len(), before);
+        // At rest it is given back.
+        later(&client, 90_000).await;
+        assert!(content(client.env(), &log()).await.len() < before);
+    });
+}
+
+/// The simulated disk does not know zeros that were written from space that was not.
+#[test]
+fn the_end_of_a_batch_that_is_zeros_is_no_room() {
+    let sim = Sim::new(94);
+    with_broker(&sim, |client| async move { write_at_once(&client, 0).await });
+    crash(&sim, false);
+    with_broker(&sim, |client| async move {
+        assert_eq!(append(&client, "orders", 10).await, Ok(LARGE as i64));
+        read_but(&client, None, LARGE as i64 + 1).await;
     });
 }

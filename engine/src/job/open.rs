@@ -17,6 +17,7 @@ use crate::log::files::{DirectoryUse, FileKind, FileState, LogFile, renamed_dire
 use crate::partition::Recovered;
 use crate::partition::admit::index_rules;
 use crate::partition::epochs::{self, Epochs};
+use crate::partition::waypoint::Waypoint;
 use crate::shard::event::{DiskFailure, Open};
 use crate::types::{LeaderEpoch, Offset, TopicId, Uuid};
 
@@ -59,11 +60,6 @@ async fn open_dir<E: Env>(jobs: &Jobs<E>, dir: &Dir, open: Open) -> Result<Recov
         }
     }
     let is_new = listed.is_none();
-    if !is_new && !jobs.settings().was_clean {
-        // A killed process may have made files here whose names are not durable yet.
-        let synced = jobs.env().sync_dir(&dir.path).await;
-        synced.map_err(|error| failure("flush directory", &dir.path, error))?;
-    }
     let listing = match listed {
         Some(entries) => classify(dir, entries.into_iter().map(|entry| entry.name))?,
         None => {
@@ -72,6 +68,11 @@ async fn open_dir<E: Env>(jobs: &Jobs<E>, dir: &Dir, open: Open) -> Result<Recov
             Listing::default()
         }
     };
+    if !is_new && !jobs.settings().was_clean && !is_durable(&listing, open.waypoint.as_deref()) {
+        // A killed process may have made files here whose names are not durable yet.
+        let synced = jobs.env().sync_dir(&dir.path).await;
+        synced.map_err(|error| failure("flush directory", &dir.path, error))?;
+    }
     if stored.is_none() {
         let text = Bytes::from(format_partition_metadata(wanted));
         replace(jobs, &dir.path.join(PARTITION_METADATA), text).await?;
@@ -153,6 +154,14 @@ fn classify(dir: &Dir, names: impl Iterator<Item = String>) -> Result<Listing, D
         }
     }
     Ok(listing)
+}
+
+/// Whether the names in a directory that matter are durable for sure: a segment gets a waypoint only when
+/// something of it had been flushed, which is after its name and all older ones were. What was being
+/// deleted or replaced when the process ended would have left another file.
+fn is_durable(listing: &Listing, waypoint: Option<&Waypoint>) -> bool {
+    let newest = listing.segments.last();
+    listing.leftovers.is_empty() && waypoint.is_some_and(|w| newest == Some(&w.segment))
 }
 
 /// The topic that a directory belongs to, if it says so.

@@ -258,7 +258,7 @@ impl Ring {
         }
     }
 
-    /// Closes a descriptor. `in_background` is for files, whose last close can take long (the blocks
+    /// Closes a descriptor. `in_background` is for large files, whose last close can take long (the blocks
     /// of a removed file are freed then).
     pub(super) fn close(&self, fd: RawFd, in_background: bool) {
         if self.0.stopping.get() {

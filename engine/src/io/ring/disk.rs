@@ -164,7 +164,7 @@ impl Disk {
             }
             content.extend_from_slice(part.get(..count).unwrap_or_default());
         }
-        self.ring.close(file.into_raw_fd(), true);
+        self.ring.close(file.into_raw_fd(), false);
         Ok(content)
     }
 
@@ -305,7 +305,7 @@ impl Disk {
     pub async fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let dir = self.open_raw(path, libc::O_RDONLY | libc::O_DIRECTORY).await?;
         let synced = self.sync(&dir).await;
-        self.ring.close(dir.into_raw_fd(), true);
+        self.ring.close(dir.into_raw_fd(), false);
         synced
     }
 }

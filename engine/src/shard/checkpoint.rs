@@ -56,6 +56,12 @@ impl Checkpointing {
         self.is_urgent |= self.unmarked_bytes >= WAYPOINTS_APART_BYTES;
     }
 
+    /// A start has read so many bytes behind a waypoint: the next one need not.
+    pub fn followed(&mut self, bytes: u64) {
+        self.advanced();
+        self.written(bytes);
+    }
+
     /// Something could not be written; it may have been the points.
     pub fn failed(&mut self, failure: &DiskFailure) {
         self.is_stale |= failure.is_full;
@@ -121,6 +127,10 @@ impl Shard {
         let Checkpointing { unmarked_bytes, marked, .. } = self.checkpointing;
         let is_old = marked.is_none_or(|marked| now.now.ms_since(marked) >= interval_ms);
         if unmarked_bytes == 0 || (!is_old && unmarked_bytes < WAYPOINTS_APART_BYTES) {
+            return;
+        }
+        if self.opening > 0 {
+            // The last run's waypoints are of use to those that are not open yet.
             return;
         }
         (self.checkpointing.unmarked_bytes, self.checkpointing.marked) = (0, Some(now.now));

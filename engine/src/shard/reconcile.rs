@@ -168,7 +168,10 @@ impl Shard {
             (Ok(recovered), Some(topic), Some(partition)) => {
                 self.deadlines.unstall(id);
                 self.redo.remove(&id);
-                self.waypoints.remove(&id);
+                if let Some(waypoint) = self.waypoints.remove(&id) {
+                    let end = recovered.active.bytes();
+                    self.checkpointing.followed(end.saturating_sub(waypoint.position));
+                }
                 let name = Arc::clone(&topic.name);
                 let dir = self.dir_of(&name, id);
                 let config = self.config_of(&name);

@@ -170,6 +170,21 @@ fn waypoints_do_not_outlive_a_clean_stop() {
     });
 }
 
+#[test]
+fn what_a_start_has_read_the_next_one_need_not() {
+    let sim = Sim::new(92);
+    with_broker(&sim, |client| async move { write(&client).await });
+    crash(&sim, false);
+    with_broker(&sim, |client| async move {
+        // Nothing is written; the interval passes.
+        later(&client, 90_000).await;
+        let waypoints = waypoints(client.env()).await;
+        let orders = partition(&client, "orders");
+        let (_, waypoint) = waypoints.iter().find(|(id, _)| *id == orders).expect("it has one");
+        assert_eq!(waypoint.offset, RECORDS + LATER);
+    });
+}
+
 /// Appends that are large together go straight to their segment, behind which room is reserved. Says how
 /// long the file is then.
 async fn write_at_once(client: &Broker, value: u8) -> usize {

@@ -101,8 +101,6 @@ pub struct Stop {
     failed: Arc<AtomicU64>,
     /// How often a disk was found full, on whichever shard.
     full: Arc<AtomicU64>,
-    /// How often room was found again on a disk that was full.
-    room: Arc<AtomicU64>,
     wakes: Vec<Arc<dyn Wake>>,
     /// Which shards' bells were rung.
     bells: Arc<[AtomicBool]>,
@@ -113,14 +111,7 @@ impl Stop {
     #[must_use]
     pub fn new(wakes: Vec<Arc<dyn Wake>>) -> Self {
         let bells = wakes.iter().map(|_| AtomicBool::new(false)).collect();
-        Self {
-            flag: Arc::default(),
-            failed: Arc::default(),
-            full: Arc::default(),
-            room: Arc::default(),
-            wakes,
-            bells,
-        }
+        Self { flag: Arc::default(), failed: Arc::default(), full: Arc::default(), wakes, bells }
     }
 
     /// Makes [`crate::client::Client::rung`] end on every shard, for who has left something there from
@@ -179,20 +170,6 @@ impl Stop {
     #[must_use]
     pub fn full_count(&self) -> u64 {
         self.full.load(Ordering::SeqCst)
-    }
-
-    /// One shard found room again where there had been none: all of them try what had none.
-    pub fn note_room(&self) {
-        self.room.fetch_add(1, Ordering::SeqCst);
-        for wake in &self.wakes {
-            wake.wake();
-        }
-    }
-
-    /// How often room was found again.
-    #[must_use]
-    pub fn room_count(&self) -> u64 {
-        self.room.load(Ordering::SeqCst)
     }
 
     /// Whether the log directory at an index failed.

@@ -95,7 +95,6 @@ struct Inner<E: Env> {
     /// How many failed directories the controller was told of.
     reported_failures: Cell<u32>,
     full_count: Cell<u64>,
-    room_count: Cell<u64>,
     may_serve: Cell<bool>,
     bell: Notify,
 }
@@ -135,7 +134,6 @@ impl<E: Env> Client<E> {
             has_told_failure: Cell::new(false),
             reported_failures: Cell::new(0),
             full_count: Cell::new(0),
-            room_count: Cell::new(0),
             may_serve: Cell::new(false),
             bell: Notify::new(),
         }))
@@ -325,16 +323,6 @@ impl<E: Env> Client<E> {
     pub(crate) fn was_disk_full(&self) -> bool {
         let count = self.0.stop.full_count();
         self.0.full_count.replace(count) != count
-    }
-
-    pub(crate) fn note_room(&self) {
-        self.0.stop.note_room();
-    }
-
-    /// Whether any shard has found room again on a full disk since this was asked last.
-    pub(crate) fn was_room_found(&self) -> bool {
-        let count = self.0.stop.room_count();
-        self.0.room_count.replace(count) != count
     }
 
     /// Ends when somebody outside has rung this shard's bell ([`Stop::ring`]) since the last time. One

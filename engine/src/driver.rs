@@ -85,10 +85,6 @@ impl<E: Env> Driver<E> {
     pub fn turn(&mut self) -> bool {
         let now = self.now();
         let mut taken = 0;
-        // Before any call: who was told that there is room is not refused for want of it.
-        if self.client.was_room_found() {
-            self.shard.on_event(now, Event::DiskRoom, &mut self.effects);
-        }
         while taken < TURN_CALLS_MAX
             && let Some(event) = self.client.pop()
         {
@@ -144,7 +140,6 @@ impl<E: Env> Driver<E> {
             Effect::Answer(reply, answer) => self.client.answer(reply, answer),
             Effect::Adopt(image) => self.client.set_image(image),
             Effect::DiskFull => self.client.note_full(),
-            Effect::DiskRoom => self.client.note_room(),
             Effect::HurryOpen(dir) => self.jobs.hurry_open(&dir),
             Effect::Offline(failure) => {
                 let log_dir = self.jobs.log_dir().display();

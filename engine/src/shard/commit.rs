@@ -227,7 +227,6 @@ impl Shard {
         if had_no_room {
             tracing::info!(topic = %partition.topic, partition = id.partition,
                 "there is room again: appends to this partition go on");
-            effects.push(Effect::DiskRoom);
         }
         let mut bytes = 0;
         for write in written {

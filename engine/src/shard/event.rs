@@ -86,8 +86,6 @@ pub enum Event {
     JobFailed(DiskFailure),
     /// A disk was found full, on this shard or another.
     DiskFull,
-    /// A write found room again on a disk that was full, on this shard or another.
-    DiskRoom,
     /// A deadline passed.
     Tick,
 }
@@ -143,8 +141,6 @@ pub enum Effect {
     Adopt(Arc<Image>),
     /// The disk is full: tell all shards.
     DiskFull,
-    /// There is room on the disk again: tell all shards.
-    DiskRoom,
     /// The log directory failed: say so loudly.
     Offline(DiskFailure),
     /// Somebody waits for the partition of this directory to be open.

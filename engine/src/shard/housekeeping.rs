@@ -112,31 +112,11 @@ impl Shard {
         let due = self.deadlines.stalled.iter().filter(|(_, at)| **at <= now.now);
         for id in due.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.deadlines.stall(now.now, id);
-            self.try_stalled(id, effects);
-        }
-    }
-
-    fn try_stalled(&mut self, id: TopicPartition, effects: &mut Vec<Effect>) {
-        if matches!(self.partitions.get(&id), Some(Slot::Failed)) {
-            self.reopen_partition(id, effects);
-        } else {
-            self.flush_if_large(id, 1, effects);
-        }
-    }
-
-    /// One write has found room on a disk that was full: nobody is refused for that any more before a write
-    /// finds none again.
-    pub(super) fn on_room(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        for id in self.deadlines.stalled.keys().copied().collect::<Vec<_>>() {
-            match self.partition(id) {
-                Some(partition) => {
-                    tracing::debug!(topic = %partition.topic, partition = id.partition,
-                        "there is room again on the disk: appends to this partition are tried");
-                    self.deadlines.unstall(id);
-                }
-                None => drop(self.deadlines.stall(now.now, id)),
+            if matches!(self.partitions.get(&id), Some(Slot::Failed)) {
+                self.reopen_partition(id, effects);
+            } else {
+                self.flush_if_large(id, 1, effects);
             }
-            self.try_stalled(id, effects);
         }
     }
 

@@ -286,7 +286,6 @@ impl Shard {
             Event::Scrubbed(done) => self.on_scrubbed(now, done),
             Event::JobFailed(failure) => self.on_failure(&failure, effects),
             Event::DiskFull => self.deadlines.check_retention(now.now),
-            Event::DiskRoom => self.on_room(now, effects),
             Event::Tick => self.on_tick(now, effects),
         }
     }

@@ -75,27 +75,6 @@ fn reads_and_deletions_go_on_and_then_appends() {
 }
 
 #[test]
-fn room_that_one_partition_finds_is_there_for_all() {
-    for seed in 10..20 {
-        with_broker(&full_disk(seed), |client| async move {
-            let topics = ["first", "second", "third"];
-            for topic in topics {
-                create(&client, topic).await;
-            }
-            let count = fill(&client, "first").await;
-            fill(&client, "second").await;
-            fill(&client, "third").await;
-            delete_records(&client, "first", count - 2).await;
-            resumed(&client, "first").await;
-            for topic in topics {
-                let appended = append(&client, topic, 1_000).await;
-                assert!(appended.is_ok(), "{topic} is still refused: {appended:?}");
-            }
-        });
-    }
-}
-
-#[test]
 fn a_full_disk_does_not_keep_a_broker_from_stopping() {
     let sim = full_disk(3);
     let (count, stop, ended) = start(&sim, |client| async move {

@@ -39,6 +39,14 @@ async fn echo_server(env: &RingEnv) -> SocketAddr {
 }
 
 /// Sends `total` bytes in parts and expects the same back.
+/// Both ends of a connection.
+async fn connected(env: &RingEnv) -> (Stream, Stream) {
+    let any = "127.0.0.1:0".parse().unwrap();
+    let listener = Listener::bind(env.ring(), any, 16).await.unwrap();
+    let client = Stream::connect(env.ring(), listener.local_addr().unwrap()).await.unwrap();
+    (client, listener.accept().await.unwrap())
+}
+
 async fn check_echo(env: &RingEnv, address: SocketAddr, seed: usize, total: usize) {
     let stream = Stream::connect(env.ring(), address).await.unwrap();
     stream.set_nodelay(true).unwrap();
@@ -191,10 +199,7 @@ fn shutting_down_ends_a_waiting_receive() {
 #[test]
 fn what_a_peer_has_is_acknowledged() {
     on_shard(small(), async |env| {
-        let any = "127.0.0.1:0".parse().unwrap();
-        let listener = Listener::bind(env.ring(), any, 16).await.unwrap();
-        let client = Stream::connect(env.ring(), listener.local_addr().unwrap()).await.unwrap();
-        let server = listener.accept().await.unwrap();
+        let (client, server) = connected(&env).await;
         server.send(vec![Bytes::from_static(b"one")]).await.unwrap();
         assert_eq!(client.recv().await.unwrap().len(), 3);
         client.send(vec![Bytes::from_static(b"two")]).await.unwrap();
@@ -206,10 +211,7 @@ fn what_a_peer_has_is_acknowledged() {
 #[test]
 fn an_aborted_connection_throws_away_what_its_peer_has_not_read() {
     on_shard(small(), async |env| {
-        let any = "127.0.0.1:0".parse().unwrap();
-        let listener = Listener::bind(env.ring(), any, 16).await.unwrap();
-        let client = Stream::connect(env.ring(), listener.local_addr().unwrap()).await.unwrap();
-        let server = listener.accept().await.unwrap();
+        let (client, server) = connected(&env).await;
         let total = 32 << 20;
         let sending = async { server.send(vec![Bytes::from(vec![0; total])]).await };
         let aborting = async {

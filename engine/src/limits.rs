@@ -33,6 +33,14 @@ pub const JOURNAL_FILE_BYTES: u64 = bound(8 * 1024 * 1024, 256 * 1024);
 /// Most bytes of one journal entry: what does not fit waits for the next commit. Bytes.
 pub const JOURNAL_ENTRY_BYTES_MAX: u64 = bound(4 * 1024 * 1024, 128 * 1024);
 
+/// Bytes of one partition in a commit from which on they get blocks of their own in the journal entry, instead
+/// of being copied into it. Bytes.
+pub const ASIDE_BYTES_MIN: u64 = bound(32 * 1024, 2 * 1024);
+
+/// Batches with at least this many bytes are not read once more for the checksum of a journal entry: it follows
+/// from their own, which was checked when they came. Bytes.
+pub const OWN_CHECKSUM_BYTES_MIN: usize = bound(16 * 1024, 512);
+
 /// Undurable bytes of one partition from which on a commit writes them straight to the segment
 /// instead of the journal. Bytes.
 pub const DIRECT_APPEND_BYTES: u64 = bound(1024 * 1024, 32 * 1024);

@@ -7,7 +7,9 @@ use millrace_engine::journal::format::{
     ENTRY_MAGIC, EntryHeader, EntryItem, FORMAT_VERSION, SUPERBLOCK_MAGIC, Superblock,
     entry_archive, payload_at, write_entry_header, write_superblock,
 };
-use millrace_engine::limits::{BLOCK_BYTES, IDLE_MS, INDEX_INTERVAL_BYTES_MIN, JOURNAL_FILE_BYTES};
+use millrace_engine::limits::{
+    ASIDE_BYTES_MIN, BLOCK_BYTES, IDLE_MS, INDEX_INTERVAL_BYTES_MIN, JOURNAL_FILE_BYTES,
+};
 use millrace_engine::log::index::{IndexRules, OFFSET_ENTRY_BYTES, SegmentIndex, TIME_ENTRY_BYTES};
 use millrace_engine::partition::producer_snapshot;
 use millrace_engine::partition::producers::{BatchMark, ProducerEntry};
@@ -180,7 +182,7 @@ fn archive(framed: &[u8], magic: u64) -> &[u8] {
 #[test]
 fn journal_superblocks() {
     assert_eq!(&SUPERBLOCK_MAGIC.to_be_bytes(), b"millrJ01");
-    assert_eq!(FORMAT_VERSION, 1);
+    assert_eq!(FORMAT_VERSION, 2);
     let superblock = Superblock {
         format_version: 0x0102_0304,
         shard: 0x0506,
@@ -205,6 +207,7 @@ fn journal_entries() {
         segment: 0x1112_1314_1516_1718,
         position: 0x2122_2324_2526_2728,
         bytes: 0x3132_3334,
+        is_aside: true,
     };
     let header = EntryHeader {
         file_sequence: 0x4142_4344_4546_4748,
@@ -229,6 +232,7 @@ fn journal_entries() {
             "segment" => Some(item.segment.to_le_bytes().into()),
             "position" => Some(item.position.to_le_bytes().into()),
             "bytes" => Some(item.bytes.to_le_bytes().into()),
+            "set aside" => Some([1].into()),
             _ => None,
         });
     }
@@ -257,6 +261,7 @@ fn numbers_in_the_text() {
         format!("Offset index, {OFFSET_ENTRY_BYTES} bytes an entry"),
         format!("Time index, {TIME_ENTRY_BYTES} bytes an entry"),
         "one block of 4,096 bytes".to_owned(),
+        format!("One of {} KiB or more is\nset aside", ASIDE_BYTES_MIN >> 10),
     ] {
         assert!(text.contains(&number), "FORMATS.md does not say: {number}");
     }

@@ -10,7 +10,7 @@ pub(super) async fn commit<E: Env>(jobs: &Jobs<E>, commit: Commit) -> Result<(),
     let Commit { journal, is_flushed } = commit;
     let path = journal_path(jobs.settings(), journal.place.file);
     let file = jobs.0.files.journal(journal.place.file, &path).await?;
-    let written = file.write_at(journal.place.position, vec![journal.piece]).await;
+    let written = file.write_at(journal.place.position, journal.pieces).await;
     written.map_err(|error| failure("write", &path, error))?;
     if is_flushed && !plant!(AckBeforeFlush) {
         let flushed = file.sync_data().await;

@@ -4,9 +4,13 @@
 //! file   := superblock (1 block) entry*            every entry starts at a block boundary
 //! framed := magic u64 BE | length u32 BE | crc32c u32 BE of what follows | rkyv archive (length bytes)
 //! superblock := framed(Superblock), zeros to the end of the block
-//! entry  := framed(EntryHeader), zeros to a multiple of 16, payload, zeros to a multiple of the block
-//! payload := the items' bytes, one behind the other
+//! entry  := framed(EntryHeader), zeros to a multiple of 16, packed items, zeros to a multiple of the block,
+//!           items set aside
 //! ```
+//!
+//! Packed items stand one behind the other. One that is set aside has whole blocks of its own, in which its
+//! bytes stand as in the blocks of its segment, so that they are written from where they are; what else those
+//! blocks hold means nothing. Version 1 knew packed items only, and is read as well.
 //!
 //! An entry belongs to the file only if its `file_sequence` is the superblock's: what a recycled file
 //! still holds from its earlier life ends the file. The checksums are CRC-32C.
@@ -16,13 +20,14 @@ use rkyv::util::AlignedVec;
 use rkyv::{Archive, Deserialize, Serialize};
 
 use crate::limits::BLOCK_BYTES;
+use crate::memory::align_down;
 
 /// First bytes of a superblock: "millrJ01".
 pub const SUPERBLOCK_MAGIC: u64 = 0x6d69_6c6c_724a_3031;
 /// First bytes of an entry: "millrE01".
 pub const ENTRY_MAGIC: u64 = 0x6d69_6c6c_7245_3031;
 /// The version this code writes, and the newest that it reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 const FRAME_BYTES: usize = 16;
 
@@ -46,11 +51,11 @@ pub struct EntryHeader {
     pub entry_sequence: u64,
     /// Length of the whole entry in bytes: the next one begins behind it.
     pub entry_bytes: u64,
-    /// Length of the payload in bytes.
+    /// Bytes of all items.
     pub payload_bytes: u64,
-    /// CRC-32C of the payload.
+    /// CRC-32C of the items' bytes, in the order of the items.
     pub payload_crc: u32,
-    /// Where the payload's parts belong.
+    /// Where the bytes belong.
     pub items: Vec<EntryItem>,
 }
 
@@ -67,6 +72,24 @@ pub struct EntryItem {
     pub position: u64,
     /// Length in bytes.
     pub bytes: u32,
+    /// Whether it has blocks of its own.
+    pub is_aside: bool,
+}
+
+impl EntryItem {
+    /// Length of the blocks in which it stands if it is set aside. None if it cannot stand anywhere.
+    #[must_use]
+    pub fn aside_bytes(&self) -> Option<usize> {
+        let end = self.position.checked_add(u64::from(self.bytes))?;
+        let end = end.checked_next_multiple_of(BLOCK_BYTES as u64)?;
+        usize::try_from(end - align_down(self.position)).ok()
+    }
+
+    /// Where its bytes begin in those blocks.
+    #[must_use]
+    pub fn aside_start(&self) -> usize {
+        usize::try_from(self.position % BLOCK_BYTES as u64).expect("less than a block")
+    }
 }
 
 /// A journal file is not readable.
@@ -146,25 +169,24 @@ pub fn entry_archive(header: &EntryHeader) -> AlignedVec {
     rkyv::to_bytes::<Error>(header).expect("serialising to memory cannot fail")
 }
 
-/// Position of the payload in an entry whose archive has this length.
+/// Position of the packed items in an entry whose archive has this length.
 #[must_use]
 pub const fn payload_at(archive_bytes: usize) -> usize {
     (FRAME_BYTES + archive_bytes).next_multiple_of(16)
 }
 
-/// An upper bound of the archive's length for this many items, so that an entry can be sized before
-/// its checksum is known.
+/// Length of the archive of a header with this many items.
 #[must_use]
-pub const fn archive_bytes_max(items: usize) -> usize {
-    64 + items * size_of::<ArchivedEntryItem>()
+pub const fn archive_bytes(items: usize) -> usize {
+    items * size_of::<ArchivedEntryItem>() + size_of::<ArchivedEntryHeader>()
 }
 
-/// Writes an entry's header before its payload.
+/// Writes an entry's header before its packed items.
 pub fn write_entry_header(archive: &[u8], target: &mut [u8]) {
     frame(ENTRY_MAGIC, archive, target);
 }
 
-/// Reads the header of the entry that begins `source`, and where its payload begins. None where no
+/// Reads the header of the entry that begins `source`, and where its packed items begin. None where no
 /// valid header stands.
 #[must_use]
 pub fn read_entry_header(source: &[u8]) -> Option<(EntryHeader, usize)> {

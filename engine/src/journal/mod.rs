@@ -5,6 +5,7 @@
 //! records: "these bytes stand at this position of that segment". An entry is needed until the segment
 //! file itself holds its bytes durably; a file is free again when none of its entries is needed.
 
+pub mod entry;
 pub mod format;
 pub mod plan;
 pub mod replay;

@@ -1,10 +1,11 @@
 //! What a journal still holds after a stop: its valid entries, in the order they were written.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::format::{FormatError, read_entry_header, read_superblock};
+use super::format::{EntryHeader, EntryItem, FormatError, read_entry_header, read_superblock};
 use crate::limits::BLOCK_BYTES;
 use crate::types::{Offset, TopicPartition, Uuid};
 
@@ -112,34 +113,59 @@ fn read_entry(
     if is_old && !plant!(ReplayOldJournalEntries) || header.entry_sequence != entry_sequence {
         return None;
     }
-    let payload_bytes = usize::try_from(header.payload_bytes).ok()?;
     let bytes = usize::try_from(header.entry_bytes).ok()?;
-    if bytes < payload_at.checked_add(payload_bytes)? || !bytes.is_multiple_of(BLOCK_BYTES) {
-        return None;
-    }
-    let payload = rest.get(payload_at..).and_then(|p| p.get(..payload_bytes));
-    let payload = payload.filter(|payload| crc32c::crc32c(payload) == header.payload_crc);
+    let places = places(&header, payload_at, bytes)?;
+    let payload: Option<Vec<_>> = places
+        .iter()
+        .map(|place| rest.get(place.clone()).map(|part| file.slice_ref(part)))
+        .collect();
+    let payload = payload.filter(|parts| {
+        let crc = parts.iter().fold(0, |crc, part| crc32c::crc32c_append(crc, part));
+        crc == header.payload_crc
+    });
+    let is_whole = payload.is_some();
     let mut items = Vec::with_capacity(header.items.len());
-    let mut from = 0;
+    let mut parts = payload.into_iter().flatten();
     for item in &header.items {
         let partition =
             TopicPartition { topic_id: Uuid::from_bytes(item.topic_id), partition: item.partition };
-        let len = item.bytes as usize;
-        let end = item.position.checked_add(len as u64)?;
+        let end = item.position.checked_add(u64::from(item.bytes))?;
         let redo = |position, bytes| Redo { segment: item.segment, position, bytes };
-        match payload {
-            Some(payload) => {
-                let bytes = file.slice_ref(payload.get(from..from + len)?);
-                items.push((partition, redo(item.position, bytes)));
-            }
+        match parts.next() {
+            Some(bytes) => items.push((partition, redo(item.position, bytes))),
             None => {
                 let ends = [item.position, end];
                 items.extend(ends.map(|position| (partition, redo(position, Bytes::new()))));
             }
         }
-        from += len;
     }
-    Some(Entry { items, is_whole: payload.is_some(), bytes })
+    Some(Entry { items, is_whole, bytes })
+}
+
+/// Where the bytes of each item stand in an entry. None if that cannot be.
+fn places(header: &EntryHeader, payload_at: usize, bytes: usize) -> Option<Vec<Range<usize>>> {
+    let aside = header.items.iter().filter(|item| item.is_aside);
+    let mut aside_bytes = aside.map(EntryItem::aside_bytes);
+    let aside_bytes = aside_bytes.try_fold(0_usize, |sum, bytes| sum.checked_add(bytes?))?;
+    let packed_end = bytes.checked_sub(aside_bytes)?;
+    let (mut packed, mut aside) = (payload_at, packed_end);
+    let mut places = Vec::with_capacity(header.items.len());
+    for item in &header.items {
+        let len = item.bytes as usize;
+        if item.is_aside {
+            let start = aside + item.aside_start();
+            places.push(start..start + len);
+            aside += item.aside_bytes()?;
+        } else {
+            places.push(packed..packed.checked_add(len)?);
+            packed += len;
+        }
+    }
+    let payload_bytes: u64 = header.items.iter().map(|item| u64::from(item.bytes)).sum();
+    let is_possible = packed <= packed_end
+        && payload_bytes == header.payload_bytes
+        && bytes.is_multiple_of(BLOCK_BYTES);
+    is_possible.then_some(places)
 }
 
 /// Merges the files of one shard's journal. Returns the redo and the highest file sequence.

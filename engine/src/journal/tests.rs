@@ -2,14 +2,15 @@
 
 use bytes::Bytes;
 
+use super::entry::{EntryBuilder, EntrySize, Run};
 use super::format::{
-    EntryHeader, EntryItem, FORMAT_VERSION, FormatError, Superblock, archive_bytes_max,
-    entry_archive, payload_at, read_superblock, write_entry_header, write_superblock,
+    EntryHeader, EntryItem, FORMAT_VERSION, FormatError, Superblock, archive_bytes, entry_archive,
+    payload_at, read_superblock, write_entry_header, write_superblock,
 };
-use super::plan::{Journal, Pressure};
+use super::plan::{Journal, Place, Pressure};
 use super::replay::{merge, read_file};
 use crate::limits::{BLOCK_BYTES, JOURNAL_FILE_BYTES};
-use crate::memory::align_up;
+use crate::memory::{Piece, Pool, align_up};
 use crate::types::{TopicPartition, Uuid};
 
 fn partition(index: i32) -> TopicPartition {
@@ -26,34 +27,116 @@ fn superblock(file_sequence: u64) -> Vec<u8> {
 }
 
 fn entry(file_sequence: u64, entry_sequence: u64, payloads: &[&[u8]]) -> Vec<u8> {
-    let payload = payloads.concat();
-    let items = payloads
+    let position = entry_sequence * 100;
+    let runs: Vec<_> =
+        payloads.iter().zip(0..).map(|(p, i)| (run(i, position, p.len()), *p)).collect();
+    built(file_sequence, entry_sequence, &runs)
+}
+
+fn run(index: i32, from: u64, len: usize) -> Run {
+    Run { partition: partition(index), segment: 0, from, to: from + len as u64 }
+}
+
+/// An entry as it is written, from the tails of segments that hold these bytes.
+fn built(file_sequence: u64, entry_sequence: u64, runs: &[(Run, &[u8])]) -> Vec<u8> {
+    let place = Place { file: 0, position: 1, file_sequence, entry_sequence, begins_file: false };
+    let pool = Pool::new(1 << 20);
+    let size = runs.iter().fold(EntrySize::default(), |size, (run, _)| size.with(run));
+    let mut entry = EntryBuilder::new(&pool, 3, place, size);
+    for (run, bytes) in runs {
+        if run.is_aside() {
+            let start = (run.from % BLOCK_BYTES as u64) as usize;
+            let mut blocks = pool.buffer((start + bytes.len()).next_multiple_of(BLOCK_BYTES));
+            // What else stands in the blocks of a segment.
+            blocks.as_mut_slice().fill(0xee);
+            blocks.as_mut_slice()[start..start + bytes.len()].copy_from_slice(bytes);
+            entry
+                .set_aside(run, vec![blocks.into_piece()], |crc| crc32c::crc32c_append(crc, bytes));
+        } else {
+            entry.pack(run, |target| target.copy_from_slice(bytes));
+        }
+    }
+    let written: Vec<u8> = entry.finish().iter().flat_map(Piece::to_vec).collect();
+    assert_eq!(written.len() as u64, size.bytes());
+    written
+}
+
+#[test]
+fn what_is_set_aside_comes_back_beside_what_is_packed() {
+    let large = |seed: u8, len: usize| vec![seed; len];
+    let bytes = [
+        large(0xa1, 40_000),
+        large(0xa2, 5),
+        large(0xa3, 100_001),
+        large(0xa4, 4096),
+        large(0xa5, 65_536),
+    ];
+    let at = [8_190, 7, 100, 4096, 8192];
+    let runs: Vec<_> = bytes
         .iter()
-        .enumerate()
-        .map(|(i, bytes)| EntryItem {
-            topic_id: Uuid(7).to_bytes(),
-            partition: i as i32,
-            segment: 0,
-            position: entry_sequence * 100,
-            bytes: bytes.len() as u32,
-        })
+        .zip(at)
+        .zip(0..)
+        .map(|((b, at), i)| (run(i, at, b.len()), b.as_slice()))
         .collect();
-    let bound = payload_at(archive_bytes_max(payloads.len()));
-    let entry_bytes = align_up((bound + payload.len()) as u64);
-    let archive = entry_archive(&EntryHeader {
-        file_sequence,
-        entry_sequence,
-        entry_bytes,
-        payload_bytes: payload.len() as u64,
-        payload_crc: crc32c::crc32c(&payload),
-        items,
-    });
-    assert!(archive.len() <= archive_bytes_max(payloads.len()));
+    assert_eq!(runs.iter().filter(|(run, _)| run.is_aside()).count(), 3);
+    let first = built(9, 0, &runs);
+    let mut file = [superblock(9), first, entry(9, 1, &[b"next"])].concat();
+    let content = read_file(&Bytes::from(file.clone())).unwrap();
+    let seen: Vec<_> =
+        content.redo.iter().map(|(p, r)| (p.partition, r.position, r.bytes.clone())).collect();
+    let mut wanted: Vec<_> = runs
+        .iter()
+        .map(|(run, b)| (run.partition.partition, run.from, Bytes::copy_from_slice(b)))
+        .collect();
+    wanted.push((0, 100, Bytes::from_static(b"next")));
+    assert_eq!(seen, wanted);
+    // A flipped bit of any run damages the entry; one beside them means nothing.
+    for value in 0xa1..=0xa5 {
+        let at = file.iter().rposition(|&byte| byte == value).unwrap();
+        file[at] ^= 0x40;
+        let damaged = read_file(&Bytes::from(file.clone())).unwrap();
+        assert_eq!((damaged.damaged, damaged.redo.len()), (vec![BLOCK_BYTES as u64], 11));
+        file[at] ^= 0x40;
+    }
+    let beside = file.iter().position(|&byte| byte == 0xee).unwrap();
+    file[beside] ^= 1;
+    assert_eq!(read_file(&Bytes::from(file)).unwrap().redo, content.redo);
+}
+
+/// Written by version 1, whose items end before the byte that says whether they are set aside.
+#[test]
+fn entries_of_version_1_are_read() {
+    let mut file = vec![0; BLOCK_BYTES];
+    write_superblock(&Superblock { format_version: 1, shard: 3, file_sequence: 5 }, &mut file);
+    let large = vec![9; 40_000];
+    let header = EntryHeader {
+        file_sequence: 5,
+        entry_sequence: 0,
+        entry_bytes: align_up(40_003 + 200),
+        payload_bytes: 40_003,
+        payload_crc: crc32c::crc32c_append(crc32c::crc32c(b"one"), &large),
+        items: [(3, 0), (40_000, 1)]
+            .map(|(bytes, partition)| EntryItem {
+                topic_id: Uuid(7).to_bytes(),
+                partition,
+                segment: 0,
+                position: 0,
+                bytes,
+                is_aside: false,
+            })
+            .into(),
+    };
+    let archive = entry_archive(&header);
+    assert_eq!(archive.len(), archive_bytes(2));
+    let mut entry = vec![0; header.entry_bytes as usize];
     let at = payload_at(archive.len());
-    let mut bytes = vec![0; entry_bytes as usize];
-    write_entry_header(&archive, &mut bytes[..at]);
-    bytes[at..at + payload.len()].copy_from_slice(&payload);
-    bytes
+    write_entry_header(&archive, &mut entry[..at]);
+    entry[at..at + 3].copy_from_slice(b"one");
+    entry[at + 3..at + 40_003].copy_from_slice(&large);
+    file.extend(entry);
+    let content = read_file(&Bytes::from(file)).unwrap();
+    let seen: Vec<_> = content.redo.iter().map(|(_, redo)| redo.bytes.len()).collect();
+    assert_eq!(seen, [3, 40_000]);
 }
 
 #[test]

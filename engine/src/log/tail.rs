@@ -11,8 +11,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::limits::CHUNK_BYTES;
+use crate::limits::{CHUNK_BYTES, OWN_CHECKSUM_BYTES_MIN};
 use crate::memory::{Chunk, Piece, Pool, align_down};
+use crate::record::crc::combine;
+use crate::record::layout::{ATTRIBUTES, CRC};
 use crate::types::{Offset, TimestampMs};
 
 /// Where one batch of the tail stands.
@@ -175,6 +177,35 @@ impl Tail {
         }
     }
 
+    /// What becomes of a CRC-32C when the bytes from one batch boundary to another are appended. Large batches
+    /// are not read for it: their own checksums were checked when they came.
+    #[must_use]
+    pub fn append_checksum(&self, mut crc: u32, from: u64, to: u64) -> u32 {
+        let mut at = from;
+        let first = self.marks.partition_point(|mark| mark.position < from);
+        let ends = self.marks.iter().skip(first + 1).map(|mark| mark.position).chain([self.end]);
+        for end in ends.take_while(|&end| end <= to) {
+            crc = self.append_batch_checksum(crc, at, end);
+            at = end;
+        }
+        assert_eq!(at, to, "whole batches, all in memory");
+        crc
+    }
+
+    fn append_batch_checksum(&self, crc: u32, from: u64, to: u64) -> u32 {
+        let len = index(to - from);
+        if len < OWN_CHECKSUM_BYTES_MIN {
+            let parts = self.each_part(from, to);
+            return parts.fold(crc, |crc, (chunk, range)| {
+                crc32c::crc32c_append(crc, chunk.as_slice().get(range).unwrap_or_default())
+            });
+        }
+        let mut head = [0; ATTRIBUTES];
+        self.copy_to(from, from + ATTRIBUTES as u64, &mut head);
+        let own = u32::from_be_bytes([head[CRC], head[CRC + 1], head[CRC + 2], head[CRC + 3]]);
+        combine(crc32c::crc32c_append(crc, &head), own, len - ATTRIBUTES)
+    }
+
     fn each_part(
         &self,
         from: u64,
@@ -254,6 +285,7 @@ fn index(position: u64) -> usize {
 mod tests {
     use super::*;
     use crate::limits::BLOCK_BYTES;
+    use crate::record::layout::HEADER_BYTES;
 
     fn bytes_at(from: u64, len: usize) -> Vec<u8> {
         (from..from + len as u64).map(|i| (i % 251) as u8).collect()
@@ -296,6 +328,31 @@ mod tests {
         assert_eq!(tail.position_of(11), tail.mark(2).unwrap().position);
         assert_eq!(tail.position_of(1000), end);
         assert_eq!(tail.find_timestamp(101).map(|m| m.base_offset), Some(20));
+    }
+
+    /// As if the bytes had been read, whether a batch's own checksum is taken for it or not.
+    #[test]
+    fn checksums_are_those_of_the_bytes() {
+        let pool = Pool::new(1 << 22);
+        let mut tail = Tail::new(4196, Bytes::from(bytes_at(4096, 100)));
+        let sizes = [61, OWN_CHECKSUM_BYTES_MIN, 100, 200_000, OWN_CHECKSUM_BYTES_MIN - 1, 70_001];
+        let mut positions = Vec::new();
+        for (size, i) in sizes.into_iter().zip(0..) {
+            let position = tail.end();
+            let mut batch = bytes_at(position, size);
+            let own = crc32c::crc32c(&batch[ATTRIBUTES..]);
+            batch[CRC..ATTRIBUTES].copy_from_slice(&own.to_be_bytes());
+            let (head, body) = batch.split_at(HEADER_BYTES);
+            tail.append(&pool, mark(i, position), &[head, body]);
+            positions.push(position);
+        }
+        positions.push(tail.end());
+        for (i, &from) in positions.iter().enumerate() {
+            for &to in &positions[i..] {
+                let read = crc32c::crc32c_append(77, &collect(&tail.slices(from, to)));
+                assert_eq!(tail.append_checksum(77, from, to), read, "{from} {to}");
+            }
+        }
     }
 
     #[test]

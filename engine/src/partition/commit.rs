@@ -109,6 +109,12 @@ impl<W> Partition<W> {
         CommitPart::Journal(range)
     }
 
+    /// The blocks that hold a planned range.
+    #[must_use]
+    pub fn planned_pieces(&mut self, range: JournalRange) -> Vec<Piece> {
+        self.active_mut().tail.pieces(range.from, range.to).1
+    }
+
     /// Undoes the planning of a range for which the journal had no room.
     pub fn unplan(&mut self, range: JournalRange) {
         let active = self.active_mut();

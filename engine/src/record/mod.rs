@@ -4,6 +4,7 @@ pub mod batch;
 pub mod builder;
 pub mod codec;
 pub mod control;
+pub mod crc;
 pub mod layout;
 pub mod recompress;
 pub mod records;

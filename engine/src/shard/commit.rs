@@ -6,15 +6,9 @@ use std::sync::Arc;
 use super::call::Answer;
 use super::event::{Commit, DiskFailure, Effect, Job, JournalWrite, Written};
 use super::{Shard, Slot, Waiter};
-use crate::journal::format::{
-    EntryHeader, EntryItem, FORMAT_VERSION, Superblock, archive_bytes_max, entry_archive,
-    payload_at, write_entry_header, write_superblock,
-};
+use crate::journal::entry::{EntryBuilder, EntrySize, Run};
 use crate::journal::plan::{FileId, Place, Pressure};
-use crate::limits::{
-    BLOCK_BYTES, FLUSH_BYTES, JOURNAL_ENTRY_BYTES_MAX, RELIEF_FLUSHES, RELIEF_FLUSHES_MAX,
-};
-use crate::memory::align_up;
+use crate::limits::{FLUSH_BYTES, JOURNAL_ENTRY_BYTES_MAX, RELIEF_FLUSHES, RELIEF_FLUSHES_MAX};
 use crate::partition::AppendError;
 use crate::partition::admit::Now;
 use crate::partition::commit::{CommitPart, JournalRange, SegmentWrite};
@@ -53,7 +47,7 @@ impl Shard {
     fn begin_commit(&mut self, effects: &mut Vec<Effect>) {
         let can_journal = self.commit.is_none();
         let mut ranges: Vec<(TopicPartition, JournalRange)> = Vec::new();
-        let mut bytes = 0;
+        let mut size = EntrySize::default();
         for id in std::mem::take(&mut self.dirty) {
             let Some(Slot::Open(partition)) = self.partitions.get_mut(&id) else { continue };
             if self.deadlines.is_stalled(id) {
@@ -69,12 +63,12 @@ impl Shard {
                     effects.push(self.direct_write(id, dir, writes));
                 }
                 CommitPart::Journal(range) => {
-                    let entry = entry_bytes(ranges.len() + 1, bytes + range.to - range.from);
-                    if entry > JOURNAL_ENTRY_BYTES_MAX {
+                    let larger = size.with(&run(id, range));
+                    if larger.bytes() > JOURNAL_ENTRY_BYTES_MAX {
                         partition.unplan(range);
                         self.dirty.insert(id);
                     } else {
-                        bytes += range.to - range.from;
+                        size = larger;
                         ranges.push((id, range));
                     }
                 }
@@ -83,7 +77,7 @@ impl Shard {
         if ranges.is_empty() {
             return;
         }
-        let Some(journal) = self.journal_write(&ranges, bytes) else {
+        let Some(journal) = self.journal_write(&ranges, size) else {
             self.commit_without_journal(&ranges, effects);
             return;
         };
@@ -126,9 +120,9 @@ impl Shard {
     fn journal_write(
         &mut self,
         ranges: &[(TopicPartition, JournalRange)],
-        bytes: u64,
+        size: EntrySize,
     ) -> Option<JournalWrite> {
-        let place = self.journal.place(entry_bytes(ranges.len(), bytes))?;
+        let place = self.journal.place(size.bytes())?;
         if place.begins_file {
             self.checkpointing.hurry();
         }
@@ -137,58 +131,29 @@ impl Shard {
                 self.journal.owe(id, place.file_sequence, end);
             }
         }
-        Some(self.journal_entry(place, ranges, bytes))
+        Some(self.journal_entry(place, ranges, size))
     }
 
     fn journal_entry(
-        &self,
+        &mut self,
         place: Place,
         ranges: &[(TopicPartition, JournalRange)],
-        payload_bytes: u64,
+        size: EntrySize,
     ) -> JournalWrite {
-        let before = if place.begins_file { BLOCK_BYTES } else { 0 };
-        let entry = usize_of(entry_bytes(ranges.len(), payload_bytes));
-        let mut buffer = self.pool.buffer(before + entry);
-        let target = buffer.as_mut_slice();
-        if place.begins_file {
-            let superblock = Superblock {
-                format_version: FORMAT_VERSION,
-                shard: self.journal.shard(),
-                file_sequence: place.file_sequence,
-            };
-            write_superblock(&superblock, target.get_mut(..before).expect("room for a superblock"));
+        let mut entry = EntryBuilder::new(&self.pool, self.journal.shard(), place, size);
+        for &(id, range) in ranges {
+            let (run, JournalRange { from, to, .. }) = (run(id, range), range);
+            let partition = self.partition_mut(id).expect("a planned partition is open");
+            if run.is_aside() {
+                let pieces = partition.planned_pieces(range);
+                let tail = &partition.active().tail;
+                entry.set_aside(&run, pieces, |crc| tail.append_checksum(crc, from, to));
+            } else {
+                let tail = &partition.active().tail;
+                entry.pack(&run, |target| tail.copy_to(from, to, target));
+            }
         }
-        let target = target.get_mut(before..).expect("room for the entry");
-        let items = ranges.iter().map(|(id, range)| EntryItem {
-            topic_id: id.topic_id.to_bytes(),
-            partition: id.partition,
-            segment: range.segment,
-            position: range.from,
-            bytes: u32::try_from(range.to - range.from).expect("an entry is smaller than 4 GiB"),
-        });
-        let mut header = EntryHeader {
-            file_sequence: place.file_sequence,
-            entry_sequence: place.entry_sequence,
-            entry_bytes: entry as u64,
-            payload_bytes,
-            payload_crc: 0,
-            items: items.collect(),
-        };
-        // The archive's length does not depend on the checksum, so the payload can be put first.
-        let payload_at = payload_at(entry_archive(&header).len());
-        let mut at = payload_at;
-        for (id, range) in ranges {
-            let bytes = usize_of(range.to - range.from);
-            let part = target.get_mut(at..at + bytes).expect("the entry has room for its payload");
-            let partition = self.partition(*id).expect("a planned partition is open");
-            partition.active().tail.copy_to(range.from, range.to, part);
-            at += bytes;
-        }
-        header.payload_crc = crc32c::crc32c(target.get(payload_at..at).unwrap_or_default());
-        let archive = entry_archive(&header);
-        write_entry_header(&archive, target.get_mut(..payload_at).expect("room for the header"));
-        target.get_mut(at..).expect("the rest of the entry").fill(0);
-        JournalWrite { place, piece: buffer.into_piece() }
+        JournalWrite { place, pieces: entry.finish() }
     }
 
     pub(super) fn on_committed(
@@ -371,11 +336,7 @@ impl Shard {
     }
 }
 
-/// Length of a journal entry on disk.
-fn entry_bytes(items: usize, payload_bytes: u64) -> u64 {
-    align_up(payload_at(archive_bytes_max(items)) as u64 + payload_bytes)
-}
-
-fn usize_of(bytes: u64) -> usize {
-    usize::try_from(bytes).expect("a journal entry fits into memory")
+/// What a journal entry says of a range.
+fn run(partition: TopicPartition, range: JournalRange) -> Run {
+    Run { partition, segment: range.segment, from: range.from, to: range.to }
 }

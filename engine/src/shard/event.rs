@@ -305,7 +305,7 @@ pub struct JournalWrite {
     /// Where.
     pub place: Place,
     /// Superblock, if any, and entry.
-    pub piece: Piece,
+    pub pieces: Vec<Piece>,
 }
 
 /// A partition to be created or recovered.

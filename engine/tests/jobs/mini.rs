@@ -12,10 +12,7 @@ use millrace_engine::io::sim::SimEnv;
 use millrace_engine::io::{Env, File, OpenMode};
 use millrace_engine::job::journal_file::{journal_name, list_journals, read_journal};
 use millrace_engine::job::{JobSettings, Jobs};
-use millrace_engine::journal::format::{
-    EntryHeader, EntryItem, FORMAT_VERSION, Superblock, archive_bytes_max, entry_archive,
-    payload_at, write_entry_header, write_superblock,
-};
+use millrace_engine::journal::entry::{EntryBuilder, EntrySize, Run};
 use millrace_engine::journal::plan::{FileId, Journal};
 use millrace_engine::journal::replay::{self, Redo};
 use millrace_engine::limits::BLOCK_BYTES;
@@ -267,43 +264,24 @@ impl Mini {
     }
 
     fn journal_range(&mut self, range: JournalRange, end: Offset) -> bool {
-        let payload_bytes = range.to - range.from;
-        let entry = align_up(payload_at(archive_bytes_max(1)) as u64 + payload_bytes) as usize;
-        let Some(place) = self.journal.place(entry as u64) else { return false };
+        let JournalRange { segment, from, to, .. } = range;
+        let run = Run { partition: ID, segment, from, to };
+        let size = EntrySize::default().with(&run);
+        let Some(place) = self.journal.place(size.bytes()) else { return false };
         self.journal.owe(ID, place.file_sequence, end);
-        let before = if place.begins_file { BLOCK_BYTES } else { 0 };
-        let mut buffer = self.env.pool().buffer(before + entry);
-        let target = buffer.as_mut_slice();
-        target.fill(0);
-        if place.begins_file {
-            let superblock = Superblock {
-                format_version: FORMAT_VERSION,
-                shard: 0,
-                file_sequence: place.file_sequence,
-            };
-            write_superblock(&superblock, &mut target[..before]);
+        let mut entry = EntryBuilder::new(self.env.pool(), 0, place, size);
+        if run.is_aside() {
+            let pieces = self.partition.planned_pieces(range);
+            let tail = &self.partition.active().tail;
+            entry.set_aside(&run, pieces, |crc| {
+                tail.slices(from, to).iter().fold(crc, |crc, part| crc32c::crc32c_append(crc, part))
+            });
+        } else {
+            let tail = &self.partition.active().tail;
+            entry.pack(&run, |target| tail.copy_to(from, to, target));
         }
-        let mut payload = vec![0; payload_bytes as usize];
-        self.partition.active().tail.copy_to(range.from, range.to, &mut payload);
-        let archive = entry_archive(&EntryHeader {
-            file_sequence: place.file_sequence,
-            entry_sequence: place.entry_sequence,
-            entry_bytes: entry as u64,
-            payload_bytes,
-            payload_crc: crc32c::crc32c(&payload),
-            items: vec![EntryItem {
-                topic_id: ID.topic_id.to_bytes(),
-                partition: 0,
-                segment: range.segment,
-                position: range.from,
-                bytes: payload_bytes as u32,
-            }],
-        });
-        let at = payload_at(archive.len());
-        write_entry_header(&archive, &mut target[before..before + at]);
-        target[before + at..before + at + payload.len()].copy_from_slice(&payload);
         self.committing = Some(end);
-        let journal = JournalWrite { place, piece: buffer.into_piece() };
+        let journal = JournalWrite { place, pieces: entry.finish() };
         self.spawn(Job::Commit(Commit { journal, is_flushed: true }));
         true
     }

@@ -7,7 +7,7 @@ use millrace_engine::group::record::{
     GroupValueFields, StoredOffset, decode, group_record, offset_record,
 };
 use millrace_engine::journal::format::{
-    EntryHeader, EntryItem, FORMAT_VERSION, Superblock, entry_archive, payload_at,
+    EntryHeader, EntryItem, FORMAT_VERSION, Superblock, archive_bytes, entry_archive, payload_at,
     write_entry_header, write_superblock,
 };
 use millrace_engine::journal::replay;
@@ -252,14 +252,15 @@ fn made_up_journal(input: &[u8]) -> Vec<u8> {
                 segment: 0,
                 position: numbers.take(1),
                 bytes: if lie & 1 == 0 { numbers.take(1) as u32 } else { numbers.take(4) as u32 },
+                is_aside: lie & 64 != 0,
             })
             .collect();
         let said = |lie: bool, number: u64, numbers: &mut Numbers<'_>| {
             if lie { numbers.take(8) } else { number }
         };
         let payload_bytes = said(lie & 2 != 0, payload.len() as u64, &mut numbers);
-        let room = (payload_at(entry_bytes_bound(items.len())) + payload.len())
-            .next_multiple_of(BLOCK_BYTES);
+        let room =
+            (payload_at(archive_bytes(items.len())) + payload.len()).next_multiple_of(BLOCK_BYTES);
         let header = EntryHeader {
             file_sequence: said(lie & 4 != 0, file_sequence, &mut numbers),
             entry_sequence: said(lie & 8 != 0, entry_sequence, &mut numbers),
@@ -276,10 +277,6 @@ fn made_up_journal(input: &[u8]) -> Vec<u8> {
         file[start + at..start + at + payload.len()].copy_from_slice(&payload);
     }
     file
-}
-
-fn entry_bytes_bound(items: usize) -> usize {
-    millrace_engine::journal::format::archive_bytes_max(items)
 }
 
 fn journal_seeds() -> Vec<Vec<u8>> {

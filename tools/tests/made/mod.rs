@@ -133,6 +133,7 @@ impl Made {
             segment: SEGMENT_RECORDS,
             position,
             bytes: bytes.len() as u32,
+            is_aside: false,
         };
         let mut file = vec![0; JOURNAL_FILE_BYTES as usize];
         let superblock = Superblock { format_version: FORMAT_VERSION, shard: 0, file_sequence: 3 };

@@ -223,13 +223,18 @@ impl Shard {
         if !failure.is_full {
             return;
         }
-        // The bytes stay in memory and are tried again; who waits is told that they are not safe.
-        let is_news = self.deadlines.stall(now.now, id);
         let Some(partition) = self.partition_mut(id) else { return };
         let durable = partition.offsets.durable();
         for write in written {
             partition.not_written(write.segment);
         }
+        if partition.planned_bytes() == 0 {
+            // Its file was only to be cut: nothing waits for room.
+            return;
+        }
+        // The bytes stay in memory and are tried again; who waits is told that they are not safe.
+        let is_news = self.deadlines.stall(now.now, id);
+        let Some(partition) = self.partition_mut(id) else { return };
         // Coordinators go on when their writes are durable after all.
         let is_client = |waiter: &Waiter| matches!(waiter, Waiter::Append { .. });
         let waiters = partition.acks.release_those(is_client);

@@ -7,6 +7,7 @@ use millrace_engine::group::call::{
 };
 use millrace_engine::io::Env;
 use millrace_engine::io::sim::{Fault, OpKind, Sim};
+use millrace_engine::limits::IDLE_MS;
 use millrace_engine::partition::AppendError;
 use millrace_engine::shard::call::{Answer, Call, DeleteRecords};
 use millrace_engine::types::TopicId;
@@ -69,6 +70,21 @@ fn reads_and_deletions_go_on_and_then_appends() {
         resumed(&client, "fill").await;
         fill(&client, "fill").await;
         delete(&client, "fill").await;
+        resumed(&client, "kept").await;
+        read_all(&client, "kept", 2).await;
+    });
+}
+
+#[test]
+fn a_file_that_cannot_be_cut_keeps_nobody_waiting() {
+    with_broker(&Sim::new(40), |client| async move {
+        create(&client, "kept").await;
+        append(&client, "kept", 1_000).await.expect("there is room");
+        for _ in 0..8 {
+            client.env().fail_next(OpKind::Truncate, Fault::NoSpace);
+        }
+        // The tail is written now, and the room behind it would be given back.
+        client.env().sleep_until(client.env().now().plus_ms(3 * IDLE_MS)).await;
         resumed(&client, "kept").await;
         read_all(&client, "kept", 2).await;
     });

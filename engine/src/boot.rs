@@ -99,8 +99,8 @@ pub struct Stop {
     flag: Arc<AtomicBool>,
     /// Which log directories failed: a bit of each.
     failed: Arc<AtomicU64>,
-    /// How often a disk was found full, on whichever shard.
-    full: Arc<AtomicU64>,
+    /// How often the disk of each log directory was found full.
+    full: Arc<[AtomicU64]>,
     wakes: Vec<Arc<dyn Wake>>,
     /// Which shards' bells were rung.
     bells: Arc<[AtomicBool]>,
@@ -111,7 +111,9 @@ impl Stop {
     #[must_use]
     pub fn new(wakes: Vec<Arc<dyn Wake>>) -> Self {
         let bells = wakes.iter().map(|_| AtomicBool::new(false)).collect();
-        Self { flag: Arc::default(), failed: Arc::default(), full: Arc::default(), wakes, bells }
+        // There are no more log directories than shards.
+        let full = wakes.iter().map(|_| AtomicU64::new(0)).collect();
+        Self { flag: Arc::default(), failed: Arc::default(), full, wakes, bells }
     }
 
     /// Makes [`crate::client::Client::rung`] end on every shard, for who has left something there from
@@ -158,18 +160,22 @@ impl Stop {
         }
     }
 
-    /// One shard found the disk full: all of them let go of what they can.
-    pub fn note_full(&self) {
-        self.full.fetch_add(1, Ordering::SeqCst);
+    /// One shard found the disk of a log directory full: all of them let go of what they can.
+    pub fn note_full(&self, directory: usize) {
+        if let Some(count) = self.full.get(directory) {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
         for wake in &self.wakes {
             wake.wake();
         }
     }
 
-    /// How often the disk was found full.
+    /// How often the disk of a log directory was found full, and how often any was.
     #[must_use]
-    pub fn full_count(&self) -> u64 {
-        self.full.load(Ordering::SeqCst)
+    pub fn full_counts(&self, directory: usize) -> (u64, u64) {
+        let counts = self.full.iter().map(|count| count.load(Ordering::SeqCst));
+        let own = self.full.get(directory).map_or(0, |count| count.load(Ordering::SeqCst));
+        (own, counts.sum())
     }
 
     /// Whether the log directory at an index failed.

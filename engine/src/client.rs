@@ -94,7 +94,7 @@ struct Inner<E: Env> {
     has_told_failure: Cell<bool>,
     /// How many failed directories the controller was told of.
     reported_failures: Cell<u32>,
-    full_count: Cell<u64>,
+    full_counts: Cell<(u64, u64)>,
     may_serve: Cell<bool>,
     bell: Notify,
 }
@@ -133,7 +133,7 @@ impl<E: Env> Client<E> {
             stop,
             has_told_failure: Cell::new(false),
             reported_failures: Cell::new(0),
-            full_count: Cell::new(0),
+            full_counts: Cell::new((0, 0)),
             may_serve: Cell::new(false),
             bell: Notify::new(),
         }))
@@ -303,7 +303,7 @@ impl<E: Env> Client<E> {
 
     /// The failure on another shard of the log directory, or of the one with the metadata log, once.
     pub(crate) fn failure_elsewhere(&self) -> Option<DiskFailure> {
-        let own = self.0.directories.borrow().of_shard(self.0.shard);
+        let own = self.own_directory();
         let has_failed = self.0.stop.has_failed(own) || self.0.stop.has_failed(0);
         let is_new = has_failed && !self.0.has_told_failure.replace(true);
         is_new.then(|| DiskFailure {
@@ -315,14 +315,20 @@ impl<E: Env> Client<E> {
         })
     }
 
-    pub(crate) fn note_full(&self) {
-        self.0.stop.note_full();
+    fn own_directory(&self) -> usize {
+        self.0.directories.borrow().of_shard(self.0.shard)
     }
 
-    /// Whether any shard has found the disk full since this was asked last.
-    pub(crate) fn was_disk_full(&self) -> bool {
-        let count = self.0.stop.full_count();
-        self.0.full_count.replace(count) != count
+    pub(crate) fn note_full(&self) {
+        self.0.stop.note_full(self.own_directory());
+    }
+
+    /// Whether any shard has found a disk full since this was asked last, and if so, whether it was that of
+    /// this shard's log directory.
+    pub(crate) fn was_disk_full(&self) -> Option<bool> {
+        let (own, all) = self.0.stop.full_counts(self.own_directory());
+        let (own_before, all_before) = self.0.full_counts.replace((own, all));
+        (all != all_before).then_some(own != own_before)
     }
 
     /// Ends when somebody outside has rung this shard's bell ([`Stop::ring`]) since the last time. One

@@ -104,9 +104,9 @@ impl<E: Env> Driver<E> {
             self.shard.on_event(now, Event::JobFailed(failure), &mut self.effects);
         }
         self.client.report_failed_directories(self.shard.node_id());
-        if self.client.was_disk_full() {
+        if let Some(is_own) = self.client.was_disk_full() {
             self.jobs.hurry();
-            self.shard.on_event(now, Event::DiskFull, &mut self.effects);
+            self.shard.on_event(now, Event::DiskFull { is_own }, &mut self.effects);
         }
         if self.shard.next_deadline() <= now.now {
             self.shard.on_event(now, Event::Tick, &mut self.effects);

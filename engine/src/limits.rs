@@ -95,6 +95,10 @@ pub const IDLE_SPARE_BYTES: usize = 2 * 1024 * 1024;
 /// How long after a write that found the disk full it is tried again. Milliseconds.
 pub const FULL_DISK_RETRY_MS: u64 = 1_000;
 
+/// How long nobody must have found the disk full before a journal file may be made: those that wait for
+/// room try several times meanwhile. Milliseconds.
+pub const JOURNAL_CALM_MS: u64 = 3 * FULL_DISK_RETRY_MS;
+
 /// How long after a disk was found full deleted files are removed without the usual delay. Milliseconds.
 pub const FULL_DISK_HASTE_MS: u64 = 2 * FULL_DISK_RETRY_MS;
 

@@ -27,7 +27,8 @@ impl Haste {
         }
     }
 
-    fn is_on(&self, now: Nanos) -> bool {
+    /// Whether the disk was found full a moment ago.
+    pub fn is_on(&self, now: Nanos) -> bool {
         self.last.get().is_some_and(|last| now.ms_since(last) < FULL_DISK_HASTE_MS)
     }
 

@@ -64,7 +64,10 @@ impl<E: Env> Jobs<E> {
         let is_empty = pieces.is_empty();
         if let Some(len) = allocate {
             let bytes: usize = pieces.iter().map(Piece::len).sum();
-            let reserved = reserve(&file, len, position + bytes as u64).await;
+            let needed = position + bytes as u64;
+            // Where others wait for room nobody reserves more than it writes.
+            let wanted = if self.0.haste.is_on(self.env().now()) { needed } else { len };
+            let reserved = reserve(&file, wanted, needed).await;
             reserved.map_err(tell("reserve space in"))?;
         }
         write_in_parts(&file, position, pieces).await.map_err(tell("write"))?;

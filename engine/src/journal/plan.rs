@@ -60,7 +60,7 @@ pub struct Journal {
     debts: BTreeMap<TopicPartition, Debts>,
     debtors: BTreeSet<(u64, TopicPartition)>,
     creating: bool,
-    /// The last file that was wanted could not be made.
+    /// The last file that was wanted could not be made, or none may be made for now.
     is_stunted: bool,
 }
 
@@ -102,6 +102,11 @@ impl Journal {
     /// A new file could not be made; the next need asks again.
     pub fn creation_failed(&mut self) {
         self.creating = false;
+        self.is_stunted = true;
+    }
+
+    /// No file is made for a while: tails are written to their segments instead.
+    pub fn hold_growth(&mut self) {
         self.is_stunted = true;
     }
 

@@ -24,9 +24,10 @@ impl Shard {
         self.append_now(now, reply, &append, effects);
     }
 
-    /// Takes up appends that waited for memory. A broker that stops refuses them, and waits for none.
+    /// Takes up appends that waited for memory. A broker that stops refuses them, and waits for none; nor does
+    /// one whose memory is full of what a full disk does not take.
     pub(super) fn append_deferred(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        while (self.is_closing || !self.is_memory_full())
+        while (self.is_closing || self.is_memory_stuck() || !self.is_memory_full())
             && let Some((reply, append)) = self.deferred.pop_front()
         {
             self.append_now(now, reply, &append, effects);
@@ -55,7 +56,7 @@ impl Shard {
         append: &Append,
         waiter: Option<(u64, usize)>,
     ) -> Option<Result<Appended, AppendError>> {
-        if self.is_offline || self.deadlines.is_stalled(id) {
+        if self.is_offline || self.deadlines.is_stalled(id) || self.is_memory_stuck() {
             return Some(Err(AppendError::Storage));
         }
         let partition = match self.partitions.get_mut(&id).filter(|_| !self.is_closing) {

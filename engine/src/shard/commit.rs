@@ -297,10 +297,15 @@ impl Shard {
             Pressure::High => RELIEF_FLUSHES_MAX,
         };
         for id in self.journal.oldest_debtors(at_once) {
-            // What found the disk full is tried again by the clock, not as fast as it fails.
-            if !self.deadlines.is_stalled(id) {
-                self.flush_if_large(id, 1, effects);
-            }
+            self.relieve_partition(id, effects);
+        }
+    }
+
+    /// Starts writing a tail to its segments so that memory or journal files become free. What found the
+    /// disk full is tried again by the clock, not as fast as it fails.
+    pub(super) fn relieve_partition(&mut self, id: TopicPartition, effects: &mut Vec<Effect>) {
+        if !self.deadlines.is_stalled(id) {
+            self.flush_if_large(id, 1, effects);
         }
     }
 
@@ -311,7 +316,10 @@ impl Shard {
         effects: &mut Vec<Effect>,
     ) {
         match result {
-            Ok(()) => self.journal.add_file(file),
+            Ok(()) => {
+                self.journal.add_file(file);
+                self.deadlines.has_room_for_file();
+            }
             Err(failure) => {
                 self.journal.creation_failed();
                 if failure.is_full && self.deadlines.no_room_for_file() {

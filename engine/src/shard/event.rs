@@ -85,7 +85,10 @@ pub enum Event {
     /// A job with nothing to tell but its failure failed.
     JobFailed(DiskFailure),
     /// A disk was found full, on this shard or another.
-    DiskFull,
+    DiskFull {
+        /// Whether it is that of the shard's log directory.
+        is_own: bool,
+    },
     /// A deadline passed.
     Tick,
 }

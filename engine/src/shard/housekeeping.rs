@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::call::Answer;
 use super::event::{Effect, Job};
 use super::{Shard, Slot, Waiter};
-use crate::limits::{FULL_DISK_RETRY_MS, IDLE_MS, IDLE_SPARE_BYTES};
+use crate::limits::{FULL_DISK_RETRY_MS, IDLE_MS, IDLE_SPARE_BYTES, JOURNAL_CALM_MS};
 use crate::partition::Partition;
 use crate::partition::admit::Now;
 use crate::types::{Nanos, Offset, TopicPartition};
@@ -23,8 +23,10 @@ pub struct Deadlines {
     retention_check: Option<Nanos>,
     /// Partitions whose disk is full, and when their write is tried again.
     stalled: BTreeMap<TopicPartition, Nanos>,
-    /// When a journal file may be made again after one found the disk full.
+    /// When a journal file may be made again after the disk was found full.
     next_file: Option<Nanos>,
+    /// The journal wanted to grow and could not, and that was told.
+    is_file_missed: bool,
 }
 
 impl Deadlines {
@@ -40,10 +42,20 @@ impl Deadlines {
 
     /// A journal file found the disk full. Says whether that is news.
     pub fn no_room_for_file(&mut self) -> bool {
-        self.next_file.replace(self.last.plus_ms(FULL_DISK_RETRY_MS)).is_none()
+        !std::mem::replace(&mut self.is_file_missed, true)
     }
 
-    /// Whether a journal file may be made: not again at once after one found the disk full.
+    /// A journal file was made.
+    pub fn has_room_for_file(&mut self) {
+        self.is_file_missed = false;
+    }
+
+    /// The log directory's disk was found full: whoever waits for room comes before the journal.
+    pub fn no_room(&mut self, now: Nanos) {
+        self.next_file = Some(now.plus_ms(JOURNAL_CALM_MS));
+    }
+
+    /// Whether a journal file may be made: nobody has found the disk full for a while.
     #[must_use]
     pub fn may_make_file(&self, now: Nanos) -> bool {
         self.next_file.is_none_or(|at| at <= now)
@@ -52,6 +64,12 @@ impl Deadlines {
     /// Brings the next look at what retention lets go forward.
     pub fn check_retention(&mut self, at: Nanos) {
         self.retention_check = Some(at);
+    }
+
+    /// Whether any partition waits for room on its disk.
+    #[must_use]
+    pub fn is_any_stalled(&self) -> bool {
+        !self.stalled.is_empty()
     }
 
     /// Whether appends to the partition are refused because the disk is full.
@@ -200,6 +218,16 @@ impl Shard {
             Some((Arc::clone(&partition.topic), *id, *start))
         });
         open.collect()
+    }
+
+    /// A disk was found full, by this shard or another one: whatever may go does. Where it is the shard's own,
+    /// the journal does not grow for a while.
+    pub(super) fn on_disk_full(&mut self, now: Now, is_own: bool) {
+        self.deadlines.check_retention(now.now);
+        if is_own {
+            self.deadlines.no_room(now.now);
+            self.journal.hold_growth();
+        }
     }
 
     /// Deletes segments that retention lets go.

@@ -12,6 +12,12 @@ impl Shard {
         self.tail_bytes > self.settings.memory_bytes
     }
 
+    /// Whether there is no memory and waiting for some is of no use: what is in memory cannot be written, as
+    /// the disk is full.
+    pub(super) fn is_memory_stuck(&self) -> bool {
+        self.is_memory_full() && self.deadlines.is_any_stalled()
+    }
+
     /// When three quarters of the memory are used: lets go of what readers are least likely to want,
     /// and begins to write what only memory and journal hold.
     pub(super) fn relieve(&mut self, effects: &mut Vec<Effect>) {
@@ -30,7 +36,7 @@ impl Shard {
         }
         let ids: Vec<_> = self.partitions.keys().copied().collect();
         for id in ids {
-            self.flush_if_large(id, 1, effects);
+            self.relieve_partition(id, effects);
         }
     }
 

@@ -285,7 +285,7 @@ impl Shard {
             Event::Removed(result) => self.on_removed(result, effects),
             Event::Scrubbed(done) => self.on_scrubbed(now, done),
             Event::JobFailed(failure) => self.on_failure(&failure, effects),
-            Event::DiskFull => self.deadlines.check_retention(now.now),
+            Event::DiskFull { is_own } => self.on_disk_full(now, is_own),
             Event::Tick => self.on_tick(now, effects),
         }
     }

@@ -1,6 +1,10 @@
 //! A full disk, and one that stands still: what goes on, and how it goes on by itself.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use bytes::Bytes;
+use futures_lite::future;
 use millrace_engine::group::call::{
     CommitPartition, CommitTopic, GroupAnswer, GroupCall, HeartbeatCall, JoinCall,
     OffsetCommitCall, SyncCall,
@@ -16,6 +20,7 @@ use crate::harness::{Broker, append, create, delete, partition, read_all, start,
 
 const CAPACITY: u64 = 80 << 20;
 const RESUMED_MS: u64 = 5_000;
+const ANSWERED_MS: u64 = 2_000;
 
 /// Appends until there is no room; says how much was acknowledged. The refusal comes in time.
 async fn fill(client: &Broker, topic: &str) -> i64 {
@@ -73,6 +78,92 @@ fn reads_and_deletions_go_on_and_then_appends() {
         resumed(&client, "kept").await;
         read_all(&client, "kept", 2).await;
     });
+}
+
+/// `FULL_DISK_SEEDS` asks for more.
+fn seeds() -> u64 {
+    std::env::var("FULL_DISK_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4)
+}
+
+/// Appends, and gets an answer in time whichever it is.
+async fn append_in_time(client: &Broker, topic: &str, bytes: usize) -> Result<i64, AppendError> {
+    let end = client.env().now().plus_ms(ANSWERED_MS);
+    let late = async {
+        client.env().sleep_until(end).await;
+        panic!("{topic}: no answer after {ANSWERED_MS} ms")
+    };
+    future::or(append(client, topic, bytes), late).await
+}
+
+/// Fills the disk through these topics at once.
+async fn fill_all(client: &Broker, topics: &[String], bytes: usize) {
+    let left = Rc::new(Cell::new(topics.len()));
+    for topic in topics {
+        let (client, topic, left) = (client.clone(), topic.clone(), Rc::clone(&left));
+        client.env().clone().spawn(async move {
+            while append_in_time(&client, &topic, bytes).await.is_ok() {}
+            left.set(left.get() - 1);
+        });
+    }
+    while left.get() > 0 {
+        client.env().sleep_until(client.env().now().plus_ms(20)).await;
+    }
+}
+
+/// Memory of all partitions' tails: at least what waits for room.
+async fn tail_bytes(client: &Broker) -> u64 {
+    let mut bytes = 0;
+    for shard in 0..2 {
+        let Answer::Stats(stats) = client.call(shard, Call::Stats).await else {
+            panic!("no stats")
+        };
+        bytes += stats.tail_bytes as u64;
+    }
+    bytes
+}
+
+/// Neither does the journal take it first, nor does anybody reserve more of it than it writes.
+#[test]
+fn room_for_what_waits_is_enough_for_all() {
+    const SLACK: u64 = 256 * 1024;
+    for (seed, (count, bytes, capacity)) in (0..seeds()).flat_map(|seed| {
+        [(3, 400_000, 80), (8, 30_000, 80), (3, 400_000, 240), (30, 400_000, 120)]
+            .map(|case| (seed, case))
+    }) {
+        let case = format!("seed {seed}: {count} topics, batches of {bytes}, {capacity} MiB");
+        let sim = Rc::new(Sim::new(seed));
+        sim.set_disk_capacity(Some(capacity << 20));
+        let world = Rc::clone(&sim);
+        with_broker(&sim, move |client| async move {
+            let topics: Vec<_> = (0..count).map(|n| format!("topic-{n}")).collect();
+            for topic in &topics {
+                create(&client, topic).await;
+            }
+            fill_all(&client, &topics, bytes).await;
+            let ops = world.disk_ops();
+            client.env().sleep_until(client.env().now().plus_ms(2_000)).await;
+            let ops = world.disk_ops() - ops;
+            assert!(ops < 200 + 20 * count, "{case}: {ops} operations in 2 s");
+            let more = tail_bytes(&client).await + count * SLACK;
+            world.set_disk_capacity(Some((capacity << 20) + more));
+            let (began, mut refused) = (client.env().now(), topics);
+            while !refused.is_empty() {
+                let mut again = Vec::new();
+                for topic in refused {
+                    if append_in_time(&client, &topic, 1_000).await.is_err() {
+                        again.push(topic);
+                    }
+                }
+                refused = again;
+                let waited_ms = client.env().now().ms_since(began);
+                assert!(
+                    waited_ms < RESUMED_MS,
+                    "{case}: refused after {waited_ms} ms: {refused:?}"
+                );
+                client.env().sleep_until(client.env().now().plus_ms(20)).await;
+            }
+        });
+    }
 }
 
 #[test]

@@ -24,8 +24,15 @@ use crate::types::Nanos;
 
 /// The name of operations whose completion nobody waits for.
 const UNNAMED: u64 = u64::MAX;
+/// In the name of operations that may wait when others have ended.
+const PATIENT: u64 = 1 << 32;
 /// Completions are taken from the queue in portions of this many.
 const REAP_BATCH: usize = 256;
+/// Of operations that may wait so many end between two visits to the kernel, and so many while the kernel
+/// has more to tell, which may be of others.
+const PATIENT_BATCH: usize = 32;
+/// See [`PATIENT_BATCH`].
+const PATIENT_LEAST: usize = 4;
 
 /// How a ring is made.
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +87,11 @@ impl Completion {
     }
 }
 
+/// The row of the table that an operation's name is of.
+fn row(name: u64) -> u32 {
+    u32::try_from(name & !PATIENT).expect("a row and a mark make a name")
+}
+
 /// What becomes of a completion whose future is gone.
 type Orphan = Box<dyn FnOnce(Completion, &Ring)>;
 
@@ -110,6 +122,8 @@ struct State {
     /// Operations for which the submission queue had no room.
     backlog: VecDeque<squeue::Entry>,
     reaped: Vec<(u64, Completion)>,
+    /// Those of patient operations that have not had their turn.
+    patient: VecDeque<(u32, Completion)>,
     stats: RingStats,
 }
 
@@ -149,6 +163,7 @@ impl Ring {
                 in_flight: 0,
                 backlog: VecDeque::new(),
                 reaped: Vec::with_capacity(REAP_BATCH),
+                patient: VecDeque::new(),
                 stats: RingStats::default(),
             }),
             buffers,
@@ -236,24 +251,46 @@ impl Ring {
     /// where it is when the payload is moved) and that nobody else uses in a conflicting way until
     /// the payload is dropped.
     pub(super) unsafe fn start<P: Payload>(&self, entry: squeue::Entry, payload: P) -> Op<P> {
-        let index = {
+        // SAFETY: the same contract.
+        unsafe { self.start_named(entry, payload, 0) }
+    }
+
+    /// The same for an operation whose end may wait when many end at once: of such ones no more than
+    /// [`PATIENT_BATCH`] keep the others from theirs.
+    ///
+    /// # Safety
+    /// As [`Ring::start`].
+    pub(super) unsafe fn start_patient<P: Payload>(
+        &self,
+        entry: squeue::Entry,
+        payload: P,
+    ) -> Op<P> {
+        // SAFETY: the same contract.
+        unsafe { self.start_named(entry, payload, PATIENT) }
+    }
+
+    /// # Safety
+    /// As [`Ring::start`].
+    unsafe fn start_named<P: Payload>(&self, entry: squeue::Entry, payload: P, mark: u64) -> Op<P> {
+        let name = {
             let mut state = self.0.state.borrow_mut();
             let index = state.take_slot(Slot::InFlight(None));
+            let name = u64::from(index) | mark;
             // On a stopped ring nothing ever ends: tasks that retry would spin otherwise.
             if !self.0.stopping.get() {
                 state.in_flight += 1;
-                state.queue(entry.user_data(u64::from(index)));
+                state.queue(entry.user_data(name));
             }
-            index
+            name
         };
-        Op::new(self.clone(), index, payload)
+        Op::new(self.clone(), name, payload)
     }
 
     /// Asks the kernel to give up on an operation; its completion comes all the same.
-    pub(super) fn cancel(&self, index: u32) {
+    pub(super) fn cancel(&self, name: u64) {
         let mut state = self.0.state.borrow_mut();
-        if matches!(state.slots.get(index as usize), Some(Slot::InFlight(_) | Slot::Orphaned(_))) {
-            let entry = opcode::AsyncCancel::new(u64::from(index)).build();
+        if matches!(state.slot(row(name)), Slot::InFlight(_) | Slot::Orphaned(_)) {
+            let entry = opcode::AsyncCancel::new(name).build();
             state.queue(entry.user_data(UNNAMED));
         }
     }
@@ -273,7 +310,8 @@ impl Ring {
     }
 
     /// Looks whether an operation is done; if so its row is free again.
-    pub(super) fn poll_slot(&self, index: u32, cx: &Context<'_>) -> Poll<Completion> {
+    pub(super) fn poll_slot(&self, name: u64, cx: &Context<'_>) -> Poll<Completion> {
+        let index = row(name);
         let mut state = self.0.state.borrow_mut();
         let slot = state.slot(index);
         match slot {
@@ -297,7 +335,8 @@ impl Ring {
 
     /// A future goes before its operation has ended: the table takes over the memory, or, if there is
     /// a result already, gives it back.
-    pub(super) fn abandon<P: Payload>(&self, index: u32, payload: P) {
+    pub(super) fn abandon<P: Payload>(&self, name: u64, payload: P) {
+        let index = row(name);
         let done = {
             let mut state = self.0.state.borrow_mut();
             match std::mem::replace(state.slot(index), Slot::Free) {
@@ -363,25 +402,42 @@ impl Ring {
         }
     }
 
-    /// Takes what has completed and wakes who waits for it. Returns how many there were.
-    pub(super) fn reap(&self) -> usize {
-        let mut total = 0;
+    /// Takes what has completed and wakes who waits for it: of what is patient a part.
+    pub(super) fn reap(&self) {
         loop {
             let mut reaped = self.0.state.borrow_mut().take_completions();
             let count = reaped.len();
             for (name, completion) in reaped.drain(..) {
-                if let Ok(index) = u32::try_from(name) {
-                    self.finish(index, completion);
+                match name {
+                    UNNAMED => {}
+                    name if name & PATIENT == 0 => self.finish(row(name), completion),
+                    name => {
+                        self.0.state.borrow_mut().patient.push_back((row(name), completion));
+                    }
                 }
             }
             let mut state = self.0.state.borrow_mut();
             state.reaped = reaped;
             state.stats.completions += count as u64;
-            total += count;
             if count < REAP_BATCH {
-                return total;
+                break;
             }
         }
+        let most = match self.0.state.borrow_mut().uring.submission().taskrun() {
+            _ if self.is_stopping() => usize::MAX,
+            true => PATIENT_LEAST,
+            false => PATIENT_BATCH,
+        };
+        for _ in 0..most {
+            let next = self.0.state.borrow_mut().patient.pop_front();
+            let Some((index, completion)) = next else { return };
+            self.finish(index, completion);
+        }
+    }
+
+    /// Whether something has completed that nobody was woken for yet.
+    pub(super) fn has_patient(&self) -> bool {
+        !self.0.state.borrow().patient.is_empty()
     }
 
     fn finish(&self, index: u32, completion: Completion) {

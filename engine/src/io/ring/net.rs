@@ -27,6 +27,7 @@ use super::op::{Op, Payload};
 use super::sys::{self, RawAddress, done};
 use crate::io::runtime::monotonic;
 use crate::io::timers::Sleep;
+use crate::types::Nanos;
 
 /// Most parts in one send operation (the kernel's `UIO_MAXIOV`).
 const PARTS_MAX: usize = 1024;
@@ -34,6 +35,9 @@ const PARTS_MAX: usize = 1024;
 const OVERFLOW_BYTES: usize = 16 * 1024;
 /// `IORING_RECVSEND_POLL_FIRST`: wait for data before trying to receive.
 const POLL_FIRST: u16 = 1;
+/// How long a connection is new: what it asks for comes behind the requests of older ones when many ask
+/// at once, so that a crowd that connects is not in the way of who is there.
+const NEW_MS: u64 = 1000;
 /// How long an address may be in use before binding it fails: the sockets of a process that was
 /// killed live on for some milliseconds, until its ring is torn down.
 const BIND_PATIENCE_MS: u64 = 1000;
@@ -139,7 +143,9 @@ impl Listener {
             }
             completion.count()?;
             let socket = TcpStream::from(sys::own(completion.result));
-            return Ok(Stream::new(&self.ring, socket));
+            let stream = Stream::new(&self.ring, socket);
+            stream.0.new_since.set(Some(monotonic()));
+            return Ok(stream);
         }
     }
 }
@@ -180,6 +186,8 @@ struct Connection {
     /// `None` only while it is being dropped.
     socket: Option<TcpStream>,
     peer: Option<SocketAddr>,
+    /// Since when it is new; none if it is not.
+    new_since: Cell<Option<Nanos>>,
     /// Kept between calls, so that a dropped `recv` loses no data.
     receiving: RefCell<Option<Op<Receiving>>>,
     /// The last receive has left data behind.
@@ -244,6 +252,7 @@ impl Stream {
             ring: ring.clone(),
             socket: Some(socket),
             peer,
+            new_since: Cell::new(None),
             receiving: RefCell::new(None),
             has_more: Cell::new(false),
             receive: Turnstile::default(),
@@ -357,8 +366,20 @@ impl Stream {
             .ioprio(self.poll_first())
             .build()
             .flags(squeue::Flags::BUFFER_SELECT);
-        // SAFETY: no memory is passed: the kernel takes a shared buffer, which `Buffers` keeps.
-        unsafe { self.0.ring.start(entry, Receiving) }.cancel_on_drop()
+        if self.is_new() {
+            // SAFETY: no memory is passed: the kernel takes a shared buffer, which `Buffers` keeps.
+            unsafe { self.0.ring.start_patient(entry, Receiving) }.cancel_on_drop()
+        } else {
+            // SAFETY: as above.
+            unsafe { self.0.ring.start(entry, Receiving) }.cancel_on_drop()
+        }
+    }
+
+    fn is_new(&self) -> bool {
+        let is_new = |since: &Nanos| monotonic().ms_since(*since) < NEW_MS;
+        let since = self.0.new_since.get().filter(is_new);
+        self.0.new_since.set(since);
+        since.is_some()
     }
 
     /// Receives into the free capacity behind the bytes: `len` of it, all of them if `whole`.

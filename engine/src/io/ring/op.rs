@@ -28,15 +28,15 @@ impl Payload for (std::ffi::CString, std::ffi::CString) {}
 /// finished, and asks the kernel to hurry up if `cancel_on_drop` was chosen.
 pub(super) struct Op<P: Payload> {
     ring: Ring,
-    index: u32,
+    name: u64,
     payload: Option<P>,
     cancel_on_drop: bool,
 }
 
 impl<P: Payload> Op<P> {
     /// Only [`Ring::start`] makes these.
-    pub(super) fn new(ring: Ring, index: u32, payload: P) -> Self {
-        Self { ring, index, payload: Some(payload), cancel_on_drop: false }
+    pub(super) fn new(ring: Ring, name: u64, payload: P) -> Self {
+        Self { ring, name, payload: Some(payload), cancel_on_drop: false }
     }
 
     /// For operations that may wait for a peer for ever.
@@ -51,7 +51,7 @@ impl<P: Payload> Future for Op<P> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         assert!(self.payload.is_some(), "an operation ends once");
-        let Poll::Ready(completion) = self.ring.poll_slot(self.index, cx) else {
+        let Poll::Ready(completion) = self.ring.poll_slot(self.name, cx) else {
             return Poll::Pending;
         };
         let payload = self.payload.take().expect("checked above");
@@ -63,9 +63,9 @@ impl<P: Payload> Drop for Op<P> {
     fn drop(&mut self) {
         if let Some(payload) = self.payload.take() {
             if self.cancel_on_drop {
-                self.ring.cancel(self.index);
+                self.ring.cancel(self.name);
             }
-            self.ring.abandon(self.index, payload);
+            self.ring.abandon(self.name, payload);
         }
     }
 }

@@ -36,7 +36,7 @@ pub(crate) async fn pump(ring: Ring) {
         if ring.is_stopping() {
             break;
         }
-        let mut busy = !idle;
+        let mut busy = !idle || ring.has_patient();
         if ring.waker().take_signal() {
             ring.count_signal();
             ring.notify().notify();

@@ -1,6 +1,9 @@
 //! Listening, connecting, receiving and sending.
 
-use std::net::{Shutdown, SocketAddr};
+use std::cell::RefCell;
+use std::io::Write;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 use futures_lite::future::{self, poll_once};
@@ -89,6 +92,45 @@ fn sixty_four_connections_echo() {
             assert_eq!(env.ring().buffers().held(), 0);
         });
     }
+}
+
+#[test]
+fn a_crowd_of_new_connections_lets_an_older_one_go_first() {
+    const CROWD: usize = 200;
+    let options = RingOptions { receive_buffers: 256, ..RingOptions::default() };
+    let order = on_shard(options, async |env| {
+        // An end that connects is not new to anybody.
+        let doorman = TcpListener::bind("127.0.0.1:0").unwrap();
+        let older = Stream::connect(env.ring(), doorman.local_addr().unwrap()).await.unwrap();
+        let (mut peer_of_older, _) = doorman.accept().unwrap();
+        let listener =
+            Listener::bind(env.ring(), "127.0.0.1:0".parse().unwrap(), 16).await.unwrap();
+        let mut peers = Vec::new();
+        let mut streams = vec![(true, older)];
+        for _ in 0..CROWD {
+            peers.push(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+            streams.push((false, listener.accept().await.unwrap()));
+        }
+        let order = Rc::new(RefCell::new(Vec::new()));
+        let (arrive, all) = latch(&env, CROWD + 1);
+        for (is_older, stream) in streams {
+            let (order, arrive) = (Rc::clone(&order), arrive.clone());
+            env.spawn(async move {
+                assert_eq!(&*stream.recv().await.unwrap(), b"?");
+                order.borrow_mut().push(is_older);
+                arrive();
+            });
+        }
+        pause(&env, 20).await;
+        // All of it is there when the ring is looked at next, that of the older one last.
+        for peer in peers.iter_mut().chain([&mut peer_of_older]) {
+            peer.write_all(b"?").unwrap();
+        }
+        all.await;
+        order.take()
+    });
+    let place = order.iter().position(|is_older| *is_older).unwrap();
+    assert!(place < CROWD / 2, "it was number {place} of {}", order.len());
 }
 
 #[test]

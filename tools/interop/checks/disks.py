@@ -12,6 +12,7 @@ from .ledger import Ledger, parse, value
 
 SMALL = {**BRISK, "millrace.journal.bytes": "16777216", "log.segment.bytes": "8388608"}
 CUT_CYCLES = 10
+PARTITIONS = 1_000
 # Less than the session timeout of the reader: librdkafka gives its membership up by itself after that.
 STALL_SECONDS = 5
 
@@ -140,6 +141,21 @@ def fill_cycle(context, disk, cycle, steady):
     return refused_in, resumed_in
 
 
+def refused(context, partitions, content):
+    """Sends a record to each of these partitions of one topic; says by which it was refused."""
+    from confluent_kafka import Producer
+    client = Producer({"bootstrap.servers": context.bootstrap, "acks": "all", "retries": 0, "linger.ms": 2,
+                       "message.timeout.ms": 20_000, **confluent.QUIET})
+    errors = {}
+    for partition in partitions:
+        def done(error, _, partition=partition):
+            errors.update({partition: error.name()} if error else {})
+        client.produce("many", content, partition=partition, on_delivery=done)
+    expect(client.flush(25) == 0, "records are neither acknowledged nor refused after 25 s")
+    expect(set(errors.values()) <= {"KAFKA_STORAGE_ERROR"}, f"refused with {set(errors.values())}")
+    return set(errors)
+
+
 def fill_and_free(context, kind, mib, cycles):
     with LoopDisk(context.work, kind, mib) as disk:
         broker = context.broker = context.fresh(SMALL)
@@ -170,6 +186,38 @@ def full_ext4(context):
        seconds=180, targets=("millrace",), quick=False)
 def full_xfs(context):
     fill_and_free(context, "xfs", 320, 3)
+
+
+@check("full disk, 1,000 partitions: all go on within 5 s of there being room", needs=("venv", "loop"), stage=FRESH,
+       seconds=120, targets=("millrace",), quick=False)
+def full_many(context):
+    """Who makes room is nobody that the broker knows of."""
+    with LoopDisk(context.work, "ext4", 700) as disk:
+        ballast = disk.path / "ballast"
+        with open(ballast, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, 300 << 20)
+        broker = context.broker = context.fresh({**SMALL, "millrace.journal.bytes": "33554432"})
+        broker.data = disk.path / "data"
+        with broker:
+            confluent.create(context, "many", PARTITIONS)
+            everybody = set(range(PARTITIONS))
+            left, began = everybody, time.monotonic()
+            while left:
+                expect(time.monotonic() - began < 60, f"{len(left)} partitions still find room after 60 s")
+                left = left - refused(context, left, os.urandom(30_000))
+            again = refused(context, everybody, b"full")
+            expect(again == everybody, f"{PARTITIONS - len(again)} partitions have room on a full disk")
+            ballast.unlink()
+            left, began = everybody, time.monotonic()
+            while left := refused(context, left, b"room"):
+                waited = time.monotonic() - began
+                expect(waited < 5, f"{len(left)} partitions are still refused {waited:.1f} s after there was room")
+                time.sleep(0.1)
+            resumed_in = time.monotonic() - began
+            code = broker.stop()
+        expect(code == 0, f"SIGTERM: exit code {code}\n{broker.log_tail()}")
+        disk.unmount()
+    context.note(f"all {PARTITIONS} partitions go on after {resumed_in:.1f} s")
 
 
 @check("stalled disk: no acknowledgement, no lost member, full rate after", needs=("venv", "loop"), stage=FRESH,

@@ -176,6 +176,8 @@ pub(super) struct Inherited {
     pub(super) identity: Identity,
     /// Log directories that cannot be used.
     pub(super) failed: Vec<usize>,
+    /// No broker has had these directories before.
+    pub(super) is_first_start: bool,
     /// What concerns every shard.
     pub(super) common: Inheritance,
     /// Redo of the metadata log.
@@ -241,6 +243,7 @@ pub(super) async fn inherit<E: Env>(
     let mut inherited = Inherited {
         identity: Identity { cluster_id, directories: Directories::default() },
         failed: Vec::new(),
+        is_first_start: seen.iter().all(|directory| directory.meta.is_none()),
         common: Inheritance {
             was_clean: seen.iter().all(|d| d.has(CLEAN_SHUTDOWN) || d.is_new()),
             ..Inheritance::default()

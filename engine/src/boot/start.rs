@@ -435,7 +435,7 @@ async fn remove_journals<E: Env>(client: &Client<E>, inherited: Inherited) {
     for answer in asked {
         is_whole &= matches!(answer.await, Answer::Settled { is_whole: true });
     }
-    if !inherited.common.was_clean {
+    if !inherited.common.was_clean && !inherited.is_first_start {
         tracing::info!(is_whole, "recovered after an unclean stop");
     }
     if !is_whole {

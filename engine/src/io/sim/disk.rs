@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+use super::hash::mixed;
 use super::image::{Image, SECTOR_BYTES};
 use super::names::Names;
 use super::prng::Prng;
@@ -156,6 +157,19 @@ impl Disk {
     /// Whether a power cut would leave nothing but what is there.
     pub(super) fn is_durable(&self) -> bool {
         self.unsynced.is_empty() && self.files.values().all(|file| file.unflushed.is_empty())
+    }
+
+    /// A number that two disks have in common only if programs find the same on both.
+    pub(super) fn fingerprint(&self) -> u64 {
+        self.live.below(Path::new("/")).fold(0, |hash, (path, node)| {
+            let bytes = path.as_os_str().as_encoded_bytes();
+            let named = bytes.iter().fold(hash, |hash, byte| mixed(hash, u64::from(*byte)));
+            let file = |inode| self.files.get(&inode).map(|file| file.live.fingerprint());
+            match node {
+                Node::Dir => mixed(named, 0),
+                Node::File(inode) => mixed(named, file(inode).unwrap_or_default()),
+            }
+        })
     }
 
     /// A number above which all later changes lie.

@@ -15,6 +15,7 @@ use crossbeam_queue::SegQueue;
 use super::disk::Disk;
 use super::env::SimEnv;
 use super::fault::{Faults, OpKind, Rule};
+use super::hash::mixed;
 use super::prng::Prng;
 use crate::io::Wake;
 use crate::io::notify::Notify;
@@ -110,7 +111,7 @@ impl World {
     pub(super) fn trace(&self, what: &[u64]) {
         let mut hash = self.trace.get();
         for &word in what {
-            hash = (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+            hash = mixed(hash, word);
         }
         self.trace.set(hash ^ self.clock.get().0.rotate_left(32));
     }
@@ -339,6 +340,12 @@ impl Sim {
     #[must_use]
     pub fn is_durable(&self) -> bool {
         self.world.disk.borrow().is_durable()
+    }
+
+    /// A number that two disks have in common only if programs find the same on both.
+    #[must_use]
+    pub fn disk_fingerprint(&self) -> u64 {
+        self.world.disk.borrow().fingerprint()
     }
 
     /// Lets an operation go wrong.

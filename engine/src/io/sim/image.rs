@@ -1,9 +1,11 @@
 //! The bytes of a simulated file, kept by blocks that several images share.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
+use super::hash::mixed;
 use crate::limits::BLOCK_BYTES;
 
 /// What a power cut may tear a write into. Bytes.
@@ -13,13 +15,41 @@ const BLOCK: u64 = BLOCK_BYTES as u64;
 
 static ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
 
-type Block = Rc<[u8; BLOCK_BYTES]>;
+/// One block, with its own [`Image::fingerprint`] once that is known; 0 stands for zeros.
+#[derive(Debug, Clone)]
+struct Block {
+    bytes: [u8; BLOCK_BYTES],
+    fingerprint: Cell<Option<u64>>,
+}
+
+impl Block {
+    fn zeros() -> Rc<Self> {
+        Rc::new(Self { bytes: [0; BLOCK_BYTES], fingerprint: Cell::new(Some(0)) })
+    }
+
+    /// The bytes, to be changed.
+    fn bytes_mut(self: &mut Rc<Self>) -> &mut [u8; BLOCK_BYTES] {
+        let block = Rc::make_mut(self);
+        block.fingerprint.set(None);
+        &mut block.bytes
+    }
+
+    fn fingerprint(&self) -> u64 {
+        let known = self.fingerprint.get();
+        let number = known.unwrap_or_else(|| {
+            let (words, _) = self.bytes.as_chunks();
+            words.iter().fold(0, |hash, word| mixed(hash, u64::from_be_bytes(*word)))
+        });
+        self.fingerprint.set(Some(number));
+        number
+    }
+}
 
 /// A length and the blocks that are not all zeros.
 #[derive(Debug, Clone, Default)]
 pub struct Image {
     len: u64,
-    blocks: BTreeMap<u64, Block>,
+    blocks: BTreeMap<u64, Rc<Block>>,
 }
 
 impl Image {
@@ -49,7 +79,7 @@ impl Image {
             if let Some(last) = self.blocks.get_mut(&(len / BLOCK))
                 && inside > 0
             {
-                Rc::make_mut(last)[inside..].fill(0);
+                last.bytes_mut()[inside..].fill(0);
             }
         }
         self.len = len;
@@ -80,9 +110,9 @@ impl Image {
             Entry::Occupied(block) => block.into_mut(),
             // What is not there reads as zeros already.
             Entry::Vacant(_) if *part == ZEROS[..part.len()] => return,
-            Entry::Vacant(vacant) => vacant.insert(zeros()),
+            Entry::Vacant(vacant) => vacant.insert(Block::zeros()),
         };
-        Rc::make_mut(block)[start..start + part.len()].copy_from_slice(part);
+        block.bytes_mut()[start..start + part.len()].copy_from_slice(part);
     }
 
     /// Writes only those sectors of the disk that `keep` says, in ascending order of their number;
@@ -119,16 +149,21 @@ impl Image {
             let start = usize::try_from(at % BLOCK).unwrap_or_default();
             let count = (len - bytes.len()).min(BLOCK_BYTES - start);
             match self.blocks.get(&(at / BLOCK)) {
-                Some(block) => bytes.extend_from_slice(&block[start..start + count]),
+                Some(block) => bytes.extend_from_slice(&block.bytes[start..start + count]),
                 None => bytes.resize(bytes.len() + count, 0),
             }
         }
         bytes
     }
-}
 
-fn zeros() -> Block {
-    Rc::new([0; BLOCK_BYTES])
+    /// A number that two images have in common only if programs find the same in both.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let blocks = self.blocks.iter().map(|(number, block)| (*number, block.fingerprint()));
+        let written = blocks.filter(|(_, fingerprint)| *fingerprint != 0);
+        let sizes = mixed(mixed(0, self.len), self.written_end());
+        written.fold(sizes, |hash, (number, fingerprint)| mixed(mixed(hash, number), fingerprint))
+    }
 }
 
 #[cfg(test)]
@@ -163,6 +198,31 @@ mod tests {
             let expected = &expected[..expected.len().min(777)];
             assert_eq!(image.read(from as u64, 777), expected);
         }
+    }
+
+    #[test]
+    fn a_fingerprint_is_that_of_what_is_read() {
+        let mut image = Image::default();
+        image.write(0, &[7; 10_000]);
+        let (before, copy) = (image.fingerprint(), image.clone());
+        image.write(5_000, &[8]);
+        assert_ne!(image.fingerprint(), before);
+        assert_eq!(copy.fingerprint(), before);
+        image.write(5_000, &[7]);
+        assert_eq!(image.fingerprint(), before);
+        image.extend_to(10_001);
+        assert_ne!(image.fingerprint(), before);
+        // The same bytes elsewhere are something else.
+        let at = |position| {
+            let mut image = Image::default();
+            image.extend_to(20_000);
+            image.write(position, &[1]);
+            image.write(16_384, &[1]);
+            image.fingerprint()
+        };
+        let all = [at(0), at(1), at(8), at(4_096), at(8_192)];
+        let distinct: std::collections::BTreeSet<_> = all.into_iter().collect();
+        assert_eq!(distinct.len(), all.len());
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub mod disk;
 pub mod env;
 pub mod executor;
 pub mod fault;
+mod hash;
 pub mod image;
 mod names;
 pub mod prng;

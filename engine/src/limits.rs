@@ -19,10 +19,10 @@ pub const BATCH_BYTES_MAX: usize = 100 * 1024 * 1024;
 pub const DECOMPRESSED_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// Most calls that wait in a lane from one shard to another before the sender waits. Messages.
-pub const LANE_MESSAGES_MAX: usize = 4096;
+pub const LANE_MESSAGES_MAX: usize = bound(4096, 128);
 
 /// Most calls that a shard takes up in one turn. Messages.
-pub const TURN_CALLS_MAX: usize = 1024;
+pub const TURN_CALLS_MAX: usize = bound(1024, 32);
 
 /// Most record bytes that one turn admits before it commits. Bytes.
 pub const TURN_BYTES_MAX: usize = 8 * 1024 * 1024;

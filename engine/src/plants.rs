@@ -85,6 +85,13 @@ pub fn plant(plant: Option<Plant>) {
     PLANTED.set(plant);
 }
 
+/// What is planted in the shards that this thread simulates.
+#[cfg(feature = "plants")]
+#[must_use]
+pub fn planted() -> Option<Plant> {
+    PLANTED.get()
+}
+
 /// Whether this is the one that is planted.
 #[cfg(feature = "plants")]
 #[must_use]

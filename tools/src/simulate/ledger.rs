@@ -1,7 +1,7 @@
 //! What the clients of a simulation know: what they sent, what was acknowledged, what they saw. It
 //! outlives every crash, and rests on nothing that the engine keeps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use millrace_engine::types::{Offset, TopicId};
@@ -64,6 +64,8 @@ struct Log {
     known: BTreeMap<Offset, (Offset, BatchId)>,
     /// Highest log start that was asked for.
     start_asked: Offset,
+    /// Batches of which nobody knows whether they are there, and which are not sent again.
+    unsure: BTreeSet<BatchId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +84,6 @@ struct Attempt {
     bytes: Bytes,
     records: i32,
     fate: Fate,
-    /// It may be sent again, so that it may come although it was not there.
-    is_sequenced: bool,
 }
 
 /// See the module.
@@ -182,10 +182,14 @@ impl Ledger {
         place: Place,
         records: i32,
         bytes: Bytes,
-        sequenced: bool,
+        is_sequenced: bool,
     ) {
-        let attempt = Attempt { place, bytes, records, fate: Fate::Sent, is_sequenced: sequenced };
-        self.attempts.insert(id, attempt);
+        self.attempts.insert(id, Attempt { place, bytes, records, fate: Fate::Sent });
+        // What is sent again may come although it was not there.
+        if !is_sequenced {
+            let log = self.topics[place.topic].logs.entry(place.partition).or_default();
+            log.unsure.insert(id);
+        }
     }
 
     /// What was sent; none once its topic is gone.
@@ -288,6 +292,7 @@ impl Ledger {
         }
         attempt.fate = Fate::Known(offset);
         log.known.insert(offset, (next, id));
+        log.unsure.remove(&id);
         Ok(())
     }
 
@@ -317,8 +322,10 @@ impl Ledger {
                 ));
             }
         }
-        for attempt in self.attempts.values_mut() {
-            if attempt.place == place && attempt.fate == Fate::Sent && !attempt.is_sequenced {
+        for id in std::mem::take(&mut log.unsure) {
+            if let Some(attempt) = self.attempts.get_mut(&id)
+                && attempt.fate == Fate::Sent
+            {
                 attempt.fate = Fate::Dead;
             }
         }

@@ -2,12 +2,15 @@
 //! ledger that all long runs share.
 
 use std::io::{self, Write};
+use std::num::NonZero;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use super::command::{Totals, tell_failure};
-use super::{Course, clock, faults, run};
+use super::abreast::abreast;
+use super::command::{Totals, failed, tell_failure};
+use super::faults::Point;
+use super::{Course, Outcome, clock, faults, run};
 
 /// Lives of the broker with each seed.
 const CYCLES: u64 = 20;
@@ -18,10 +21,11 @@ const CYCLES_OF_CUTS: u64 = 4;
 const FAULTS: usize = 50;
 
 /// Columns with numbers, which the ledger adds up.
-const NUMBERS: [&str; 7] = [
+const NUMBERS: [&str; 8] = [
     "seeds",
     "crashes",
     "power cuts at changes of the disk",
+    "different disks they left",
     "operations that went wrong",
     "batches acknowledged",
     "found",
@@ -32,42 +36,55 @@ const HEAD: &str = "\
 
 Written by `millrace-tools simulate --minutes N --ledger docs/ledger.md`, a line for each run. In every \
 run a whole broker is crashed at any moment, loses its power at every change of its disk, and has \
-operations of its disk fail; each time everything is compared with what was acknowledged. *Found* counts \
-runs in which anything was wrong, *lost* those of them that lost what had been acknowledged.
+operations of its disk fail; each time everything is compared with what was acknowledged. A power cut counts \
+only if it left another disk than those that were recovered since anything was promised; *different disks* counts \
+each disk once, whatever was promised (runs without that number counted all cuts). *Found* counts runs in which anything was wrong, *lost* those of them that \
+lost what had been acknowledged.
 ";
 
-/// Runs for so long, from a seed on.
+/// What there was with one seed.
+struct OfSeed {
+    courses: Vec<(Course, Outcome)>,
+    faults: Vec<(Point, Outcome)>,
+}
+
+/// Does all of it with one seed.
+fn one(seed: u64) -> OfSeed {
+    let course = Course::new(seed, CYCLES, 0);
+    let courses = [course, Course { cycles: CYCLES_OF_CUTS, cuts: CUTS, ..course }];
+    let points = faults::points(seed);
+    let every = points.len().div_ceil(FAULTS).max(1);
+    let points = points.into_iter().step_by(every);
+    OfSeed {
+        courses: courses.into_iter().map(|course| (course, run(course))).collect(),
+        faults: points.map(|point| (point, faults::play(point, false))).collect(),
+    }
+}
+
+/// Runs for so long, from a seed on, so many at a time.
 ///
 /// # Errors
 /// If nothing can be written to `out`.
 pub fn run_for(
     minutes: u64,
     first: u64,
+    threads: NonZero<usize>,
     totals: &mut Totals,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let until = clock::now() + Duration::from_secs(60 * minutes);
-    for seed in first.. {
-        if clock::now() >= until {
-            break;
+    let seeds = (first..).take_while(|_| clock::now() < until);
+    abreast(threads, seeds, one, |OfSeed { courses, faults }| {
+        for (course, outcome) in &courses {
+            totals.add(outcome);
+            tell_failure(outcome, &course.replay(outcome), out)?;
         }
-        let course = Course::new(seed, CYCLES, 0);
-        for course in [course, Course { cycles: CYCLES_OF_CUTS, cuts: CUTS, ..course }] {
-            let outcome = run(course);
-            totals.add(&outcome);
-            tell_failure(&outcome, &course.replay(&outcome), out)?;
-        }
-        let points = faults::points(seed);
-        let every = points.len().div_ceil(FAULTS).max(1);
-        for point in points.into_iter().step_by(every) {
-            let outcome = faults::play(point, false);
-            totals.add(&outcome);
-            totals.faults += 1;
-            tell_failure(&outcome, &faults::replay(point), out)?;
+        for (point, outcome) in &faults {
+            failed(*point, outcome, totals, out)?;
         }
         totals.seeds += 1;
-    }
-    Ok(())
+        Ok(true)
+    })
 }
 
 /// The seed behind those that a ledger has; 1 if there is none.
@@ -91,6 +108,7 @@ pub fn note(ledger: &Path, minutes: u64, first: u64, totals: &Totals) -> io::Res
         totals.seeds,
         totals.crashes,
         totals.cuts,
+        totals.disks.len() as u64,
         totals.faults,
         totals.acked,
         totals.failed,
@@ -155,15 +173,15 @@ mod tests {
     #[test]
     fn a_ledger_adds_up() {
         let row = |seeds: &str, crashes: &str| {
-            let cells =
-                ["2026-11-25", "0.1.0", "abc", seeds, "5", "20", crashes, "3", "4", "5", "0", "0"];
-            cells.map(ToString::to_string).to_vec()
+            let head = ["2026-11-25", "0.1.0", "abc", seeds, "5"];
+            let cells = head.into_iter().chain(["20", crashes, "3", "2", "4", "5", "0", "0"]);
+            cells.map(ToString::to_string).collect()
         };
         let text = with_row("", row("1 to 20", "100"));
         let text = with_row(&text, row("21 to 40", "7"));
         assert_eq!(rows(&text).count(), 2);
         let last = text.lines().last().unwrap();
-        assert_eq!(last, "| all |  |  |  |  | 40 | 107 | 6 | 8 | 10 | 0 | 0 |");
+        assert_eq!(last, "| all |  |  |  |  | 40 | 107 | 6 | 4 | 8 | 10 | 0 | 0 |");
         let ledger = std::env::temp_dir().join(format!("ledger-{}", std::process::id()));
         std::fs::write(&ledger, &text).unwrap();
         assert_eq!(next_seed(&ledger), 41);

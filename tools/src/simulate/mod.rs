@@ -8,10 +8,12 @@
 //! * [`cuts`]: the power goes at every change of the disk; [`faults`]: every operation fails.
 //! * `plants`: faults that are planted to see whether all this finds them.
 //! * [`shrink`]: a failing run becomes short; [`long_run`]: long ones, and the ledger of them.
+//! * [`abreast`]: several runs at a time.
 //! * [`command`]: the command line.
 //!
 //! One seed gives one run. A failing seed is named with the command that replays it.
 
+mod abreast;
 mod administer;
 mod batch;
 mod clock;
@@ -37,6 +39,7 @@ mod tests;
 mod verify;
 mod world;
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -57,7 +60,7 @@ struct Course {
     cycles: u64,
     /// Power cuts at changes of the disk, at most.
     cuts: u64,
-    /// The only one of them that is carried out.
+    /// The only twin whose power goes, in place of them.
     cut: Option<u64>,
     /// What is left out.
     limits: Limits,
@@ -74,8 +77,10 @@ struct Outcome {
     tally: Tally,
     /// Power cuts at changes of the disk.
     cuts: u64,
-    /// The one of them after which something was wrong.
-    failed_cut: Option<u64>,
+    /// The disks that they left, each once.
+    disks: BTreeSet<u64>,
+    /// The twin whose power has to go to find the same again.
+    cut: u64,
     /// Batches acknowledged.
     acked: u64,
     /// Simulated time. Nanoseconds.
@@ -103,8 +108,8 @@ fn run(course: Course) -> Outcome {
             }
         }
     });
-    let (cuts, failed_cut) = cutter.map_or((0, None), |it| (it.done(), it.failed()));
-    Outcome { cuts, failed_cut, ..outcome }
+    let Some(cutter) = cutter else { return outcome };
+    Outcome { cuts: cutter.done(), disks: cutter.disks(), cut: cutter.needed(), ..outcome }
 }
 
 /// Does something in a world, and says what became of it: a panic is a failure too.
@@ -122,7 +127,8 @@ fn watched(sim: &Sim, world: &World, what: impl FnOnce(&mut Tally)) -> Outcome {
         trace_hash: sim.trace_hash(),
         tally,
         cuts: 0,
-        failed_cut: None,
+        disks: BTreeSet::new(),
+        cut: 0,
         acked: world.ledger.borrow().acked,
         simulated_ns: sim.now().0 - start.0,
         failure,
@@ -137,9 +143,7 @@ impl Course {
     /// The run in which what this one found is found again: with the one power cut that found it, or
     /// with none if it was found without.
     fn again(self, outcome: &Outcome) -> Self {
-        let cut = outcome.failed_cut.unwrap_or(self.cuts);
-        let cuts = outcome.failed_cut.map_or(self.cuts, |number| number + 1);
-        Self { cuts, cut: (self.cuts > 0).then_some(cut), ..self }
+        Self { cut: (self.cuts > 0).then_some(outcome.cut), ..self }
     }
 
     /// The arguments that do it.

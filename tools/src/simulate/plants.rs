@@ -1,11 +1,13 @@
 //! Faults that are planted in the broker, one at a time: the simulation must find each of them.
 
 use std::io::{self, Write};
+use std::num::NonZero;
 use std::time::{Duration, Instant};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use millrace_engine::plants::{Plant, is_planted, plant};
+use millrace_engine::plants::{Plant, plant};
 
+use super::abreast::abreast;
 use super::command::tell_failure;
 use super::shrink::Limits;
 use super::{Course, Outcome, clock, faults, run};
@@ -67,41 +69,56 @@ struct Found {
     again: Outcome,
 }
 
-/// The argument that plants what is planted; empty if nothing is.
-pub fn argument() -> String {
-    let planted = Plant::ALL.iter().find(|planted| is_planted(**planted));
-    planted.map(|planted| format!(" --plant {}", planted.name())).unwrap_or_default()
+/// The argument that plants a fault.
+pub fn argument(planted: Plant) -> String {
+    format!(" --plant {}", planted.name())
 }
 
-/// Plants every fault, looks for it, says what found it, and how to see that again. Gives how many
-/// nothing found, or only once.
+/// What came of one planted fault.
+struct Sought {
+    planted: Plant,
+    found: Option<Found>,
+    seconds: f64,
+}
+
+/// Plants every fault, so many at a time, looks for it, says what found it, and how to see that again. Gives
+/// how many nothing found, or only once.
 ///
 /// # Errors
 /// If nothing can be written to `out`.
-pub fn all(out: &mut dyn Write) -> io::Result<u64> {
+pub fn all(threads: NonZero<usize>, out: &mut dyn Write) -> io::Result<u64> {
     let (mut missed, mut table) = (0, String::new());
-    for &planted in Plant::ALL {
-        plant(Some(planted));
-        let began = clock::now();
-        let until = began + PATIENCE;
-        let found = catchers(planted).iter().find_map(|catcher| catch(*catcher, until));
-        let seconds = began.elapsed().as_secs_f64();
+    let plants = Plant::ALL.iter().copied();
+    abreast(threads, plants, seek, |Sought { planted, found, seconds }| {
         writeln!(out, "{}:", planted.name())?;
         let by = match &found {
             Some(found) => {
-                tell_failure(&found.outcome, &found.replay, out)?;
+                tell_failure(
+                    &found.outcome,
+                    &format!("{}{}", found.replay, argument(planted)),
+                    out,
+                )?;
                 let (once, again) = (&found.outcome, &found.again);
                 let is_same = once.trace_hash == again.trace_hash && once.failure == again.failure;
                 if is_same { found.by } else { "NOTHING when it was replayed" }
             }
             None => "NOTHING",
         };
-        plant(None);
         missed += u64::from(by.starts_with("NOTHING"));
         table += &format!("| {} | {by} | {seconds:.1} |\n", planted.name());
-    }
+        Ok::<_, io::Error>(true)
+    })?;
     write!(out, "\n| planted | found by | seconds |\n|---|---|---|\n{table}")?;
     Ok(missed)
+}
+
+/// Plants a fault and looks for it.
+fn seek(planted: Plant) -> Sought {
+    plant(Some(planted));
+    let began = clock::now();
+    let until = began + PATIENCE;
+    let found = catchers(planted).iter().find_map(|catcher| catch(*catcher, until));
+    Sought { planted, found, seconds: began.elapsed().as_secs_f64() }
 }
 
 /// Looks for what is planted.

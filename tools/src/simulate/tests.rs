@@ -29,8 +29,23 @@ fn nothing_acknowledged_is_lost() {
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_power_goes_at_any_change_of_the_disk() {
-    let outcome = run(Course::new(7, CYCLES, 60));
-    assert_eq!((outcome.failure, outcome.cuts), (None, 60));
+    let course = Course::new(7, CYCLES, 60);
+    let outcome = run(course);
+    assert_eq!((&outcome.failure, outcome.cuts), (&None, 60));
+    let again = run(course);
+    assert_eq!((outcome.trace_hash, outcome.cut), (again.trace_hash, again.cut));
+    assert_eq!(outcome.disks, again.disks);
+}
+
+/// Before anything is promised the same disk is found again and again: that is one power cut.
+#[test]
+fn a_disk_that_was_recovered_since_anything_was_promised_does_not_count() {
+    let outcome = run(Course::new(4, 1, 40));
+    let twins = outcome.cut;
+    assert!(outcome.cuts < twins, "{} of {twins} twins", outcome.cuts);
+    assert!(outcome.disks.len() as u64 <= outcome.cuts);
+    // Enough of them are something of their own.
+    assert!(outcome.disks.len() as u64 * 2 > outcome.cuts);
 }
 
 #[test]

@@ -54,6 +54,7 @@ pub struct Asked {
 impl Drop for Asked {
     fn drop(&mut self) {
         self.world.waiting.borrow_mut().remove(&self.number);
+        self.world.answers.set(self.world.answers.get() + 1);
     }
 }
 
@@ -74,6 +75,8 @@ pub struct World {
     /// Questions that wait for their answers, by number.
     waiting: RefCell<BTreeMap<u64, &'static str>>,
     questions: Cell<u64>,
+    /// Questions that do not wait any more.
+    answers: Cell<u64>,
     failure: RefCell<Option<String>>,
     /// What is left out.
     pub limits: Limits,
@@ -115,6 +118,7 @@ impl World {
             lead: Cell::new(0),
             waiting: RefCell::default(),
             questions: Cell::new(0),
+            answers: Cell::new(0),
             failure: RefCell::default(),
             limits,
             cutter,
@@ -215,6 +219,11 @@ impl World {
     /// How many questions there were.
     pub fn questions(&self) -> u64 {
         self.questions.get()
+    }
+
+    /// A number that is another as soon as more has been promised: by an answer, or by a broker that serves.
+    pub fn promises(&self) -> u64 {
+        self.answers.get() * (Phase::Working as u64 + 1) + self.phase.get() as u64
     }
 
     /// The oldest question that waits for its answer, if it is one of the first `count`.

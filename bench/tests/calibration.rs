@@ -51,15 +51,16 @@ fn near(what: &str, found: f64, value: f64) -> Figure {
 
 fn a_constant_delay_is_every_percentile() {
     right("constant", || {
-        let stub = Stub::start(&["--delay", "200ms"]);
+        // 5 % of it are more than what a busy machine adds to one request in a hundred.
+        let stub = Stub::start(&["--delay", "400ms"]);
         let flags =
-            ["--rate", "200", "--duration", "3s", "--warmup", "500ms", "--in-flight", "100"];
+            ["--rate", "200", "--duration", "3s", "--warmup", "500ms", "--in-flight", "200"];
         let result = run("constant", &stub.address, &[&flags[..], &["--consumers", "0"]].concat());
         let mut figures = Vec::new();
         for latency in ["latency_us", "service_us"] {
             for figure in ["p50", "p90", "p99", "mean"] {
                 let what = format!("{latency} {figure}");
-                figures.push(near(&what, ms(&result, latency, figure), 200.0));
+                figures.push(near(&what, ms(&result, latency, figure), 400.0));
             }
         }
         let count = result["produce"]["latency_us"]["count"].as_f64().expect("a number");

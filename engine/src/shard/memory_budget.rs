@@ -13,9 +13,9 @@ impl Shard {
     }
 
     /// Whether there is no memory and waiting for some is of no use: what is in memory cannot be written, as
-    /// the disk is full.
+    /// the disk is full, or has failed.
     pub(super) fn is_memory_stuck(&self) -> bool {
-        self.is_memory_full() && self.deadlines.is_any_stalled()
+        self.is_memory_full() && (self.is_offline || self.deadlines.is_any_stalled())
     }
 
     /// When three quarters of the memory are used: lets go of what readers are least likely to want,

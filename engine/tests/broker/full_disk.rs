@@ -10,7 +10,7 @@ use millrace_engine::group::call::{
     OffsetCommitCall, SyncCall,
 };
 use millrace_engine::io::Env;
-use millrace_engine::io::sim::{Fault, OpKind, Sim};
+use millrace_engine::io::sim::{Fault, OpKind, Rule, Sim};
 use millrace_engine::limits::IDLE_MS;
 use millrace_engine::partition::AppendError;
 use millrace_engine::shard::call::{Answer, Call, DeleteRecords};
@@ -178,6 +178,25 @@ fn a_file_that_cannot_be_cut_keeps_nobody_waiting() {
         client.env().sleep_until(client.env().now().plus_ms(3 * IDLE_MS)).await;
         resumed(&client, "kept").await;
         read_all(&client, "kept", 2).await;
+    });
+}
+
+/// What came before the failure stays in memory for ever: nobody waits for room in it.
+#[test]
+fn a_failed_disk_refuses_at_once_though_memory_is_full() {
+    let sim = Rc::new(Sim::new(41));
+    let world = Rc::clone(&sim);
+    with_broker(&sim, |client| async move {
+        create(&client, "lost").await;
+        append(&client, "lost", 1_000).await.expect("there is room");
+        client.env().sleep_until(client.env().now().plus_ms(2 * IDLE_MS)).await;
+        // While the write lasts memory fills, and then it was in vain.
+        let next = |kind, fault| Rule::Next(kind, "lost-0/".to_owned(), fault);
+        world.fault(next(OpKind::Write, Fault::Stall(1_000_000_000)));
+        world.fault(next(OpKind::Sync, Fault::Io));
+        fill_all(&client, &vec!["lost".to_owned(); 200], 400_000).await;
+        let refused = append_in_time(&client, "lost", 1_000).await;
+        assert!(matches!(refused, Err(AppendError::Storage)), "{refused:?}");
     });
 }
 

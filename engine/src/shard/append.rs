@@ -25,7 +25,7 @@ impl Shard {
     }
 
     /// Takes up appends that waited for memory. A broker that stops refuses them, and waits for none; nor does
-    /// one whose memory is full of what a full disk does not take.
+    /// one whose memory is full of what a full or failed disk does not take.
     pub(super) fn append_deferred(&mut self, now: Now, effects: &mut Vec<Effect>) {
         while (self.is_closing || self.is_memory_stuck() || !self.is_memory_full())
             && let Some((reply, append)) = self.deferred.pop_front()

@@ -41,7 +41,6 @@ async fn echo_server(env: &RingEnv) -> SocketAddr {
     address
 }
 
-/// Sends `total` bytes in parts and expects the same back.
 /// Both ends of a connection.
 async fn connected(env: &RingEnv) -> (Stream, Stream) {
     let any = "127.0.0.1:0".parse().unwrap();
@@ -50,6 +49,7 @@ async fn connected(env: &RingEnv) -> (Stream, Stream) {
     (client, listener.accept().await.unwrap())
 }
 
+/// Sends `total` bytes in parts and expects the same back.
 async fn check_echo(env: &RingEnv, address: SocketAddr, seed: usize, total: usize) {
     let stream = Stream::connect(env.ring(), address).await.unwrap();
     stream.set_nodelay(true).unwrap();

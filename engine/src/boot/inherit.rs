@@ -440,7 +440,8 @@ impl Inherited {
                 let next_file = mine.clone().map(|journal| journal.file + 1).max().unwrap_or(0);
                 let reusable = mine.filter(|journal| !is_needed && journal.is_whole);
                 let reusable = reusable.map(|journal| journal.file).collect();
-                Inheritance { next_file, reusable, ..self.common.clone() }
+                let has_old_journals = is_needed && !self.journals.is_empty();
+                Inheritance { next_file, reusable, has_old_journals, ..self.common.clone() }
             })
             .collect();
         let index_of = |partition| {

@@ -137,9 +137,11 @@ impl<E: Env> Jobs<E> {
                 let done = scrub::Scrub::new(self, bytes_per_second).run(logs, &lives).await;
                 Some(Event::Scrubbed(done))
             }
-            (Job::WriteOffsets { file, entries }, Place::Offsets(wish)) => {
-                let result = checkpoints::write_offsets(self, file, wish, entries).await;
-                result.err().map(Event::JobFailed)
+            (Job::WriteOffsets { file, entries, is_awaited }, Place::Offsets(wish)) => {
+                match checkpoints::write_offsets(self, file, wish, entries).await {
+                    Ok(is_written) => (is_written && is_awaited).then_some(Event::OffsetsWritten),
+                    Err(failure) => Some(Event::JobFailed(failure)),
+                }
             }
             (Job::WriteWaypoints(content), Place::Offsets(wish)) => {
                 let result = waypoints::write_waypoints(self, wish, content).await;

@@ -85,21 +85,22 @@ impl OffsetsWriters {
     }
 }
 
-/// Writes offsets that a shard knows, unless there is a newer wish.
+/// Writes offsets that a shard knows, unless there is a newer wish. Says whether it did.
 pub(super) async fn write_offsets<E: Env>(
     jobs: &Jobs<E>,
     file: OffsetsFile,
     wish: Wish,
     entries: OffsetsById,
-) -> Result<(), DiskFailure> {
-    let Some(_permit) = jobs.0.offsets.of(file).turn(wish).await else { return Ok(()) };
+) -> Result<bool, DiskFailure> {
+    let Some(_permit) = jobs.0.offsets.of(file).turn(wish).await else { return Ok(false) };
     let settings = jobs.settings();
     let path = settings.log_dir.join(offsets_name(file, settings.shard));
     let text = match file {
         OffsetsFile::LogStarts => format_offsets_by_id(entries),
         OffsetsFile::RecoveryPoints => format_recovery_points(entries),
     };
-    replace(jobs, &path, Bytes::from(text)).await
+    replace(jobs, &path, Bytes::from(text)).await?;
+    Ok(true)
 }
 
 /// What the names of the shards' files of offsets begin with.

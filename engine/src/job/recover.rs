@@ -342,7 +342,9 @@ impl<E: Env> Jobs<E> {
         dir: &Dir,
         segment: &mut FoundSegment<E::File>,
     ) -> Result<(), DiskFailure> {
-        if segment.file.is_none() && !segment.patches.is_empty() {
+        // Also that of a segment that only a damaged entry of the journal tells of: its name keeps the offsets
+        // before it from being given out again.
+        if segment.file.is_none() {
             segment.file = Some(self.0.files.segment_or_new(dir, segment.base_offset).await?);
         }
         let (before, after, restored) = (segment.file_bytes, segment.end, segment.patches.len());

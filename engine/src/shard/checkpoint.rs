@@ -3,7 +3,9 @@
 //! ([`crate::partition::waypoint`]), from which a start after a crash goes on.
 //!
 //! What the journal holds says so itself. Points are for what it holds no more: they are written some time
-//! after anything became durable, and soon after a journal file was begun, as its earlier content is gone.
+//! after anything became durable, and soon after a journal file was begun, as its earlier content is gone. A
+//! start after a crash writes them before the journals of the last run are removed, as those may be all that
+//! says that more had been acknowledged than segments hold.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,13 +33,43 @@ pub struct Checkpointing {
     marked: Option<Nanos>,
     /// Those of the last run, for partitions that are not open.
     inherited: Arc<BTreeMap<TopicPartition, Offset>>,
+    /// Whether points say all that journals of the last run do.
+    handover: Handover,
+}
+
+/// See [`Checkpointing`].
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Handover {
+    /// Not yet, and nobody waits for it.
+    #[default]
+    Open,
+    /// Somebody waits for it.
+    Awaited,
+    /// There is nothing in journals that points do not say.
+    Done,
 }
 
 impl Checkpointing {
     /// With the points of the last run.
     #[must_use]
-    pub fn new(inherited: Arc<BTreeMap<TopicPartition, Offset>>) -> Self {
-        Self { inherited, ..Self::default() }
+    pub fn new(inherited: Arc<BTreeMap<TopicPartition, Offset>>, has_old_journals: bool) -> Self {
+        let handover = if has_old_journals { Handover::Open } else { Handover::Done };
+        Self { inherited, handover, ..Self::default() }
+    }
+
+    /// Whether journals of the last run may go, as far as this is concerned. If not, points that say what
+    /// they do are written as soon as every partition is open, and [`Checkpointing::handed_over`] follows.
+    pub fn hand_over(&mut self) -> bool {
+        if self.handover == Handover::Open {
+            self.handover = Handover::Awaited;
+            (self.is_stale, self.is_urgent) = (true, true);
+        }
+        self.handover == Handover::Done
+    }
+
+    /// Points are on disk that were taken while [`Checkpointing::hand_over`] waited.
+    pub fn handed_over(&mut self) {
+        self.handover = Handover::Done;
     }
 
     /// Something became durable.
@@ -65,6 +97,7 @@ impl Checkpointing {
     /// Something could not be written; it may have been the points.
     pub fn failed(&mut self, failure: &DiskFailure) {
         self.is_stale |= failure.is_full;
+        self.is_urgent |= failure.is_full && self.handover == Handover::Awaited;
     }
 
     /// When they are written next.
@@ -97,14 +130,10 @@ impl Shard {
         if self.checkpointing.at.is_none_or(|at| at > now.now) {
             return;
         }
-        let Checkpointing { unmarked_bytes, marked, .. } = self.checkpointing;
-        let inherited = Arc::clone(&self.checkpointing.inherited);
-        self.checkpointing = Checkpointing {
-            last: Some(now.now),
-            unmarked_bytes,
-            marked,
-            ..Checkpointing::new(inherited)
-        };
+        let checkpointing = &mut self.checkpointing;
+        (checkpointing.is_stale, checkpointing.is_urgent) = (false, false);
+        (checkpointing.at, checkpointing.last) = (None, Some(now.now));
+        let is_awaited = checkpointing.handover == Handover::Awaited;
         if self.is_offline {
             return;
         }
@@ -119,7 +148,8 @@ impl Shard {
             }
         };
         let entries = self.partitions.iter().filter_map(point).collect();
-        effects.push(Effect::Run(Job::WriteOffsets { file: OffsetsFile::RecoveryPoints, entries }));
+        let file = OffsetsFile::RecoveryPoints;
+        effects.push(Effect::Run(Job::WriteOffsets { file, entries, is_awaited }));
     }
 
     fn mark_if_due(&mut self, now: Now, effects: &mut Vec<Effect>) {

@@ -76,6 +76,8 @@ pub enum Event {
         /// Whole batches, or none behind the last ones.
         result: Result<Option<Bytes>, DiskFailure>,
     },
+    /// Offsets that somebody waits for are on disk.
+    OffsetsWritten,
     /// Every shard has an image.
     Published(u64),
     /// A removed partition's directory has another name, or could not be renamed.
@@ -251,6 +253,8 @@ pub enum Job {
         file: OffsetsFile,
         /// All that the shard knows of.
         entries: BTreeMap<TopicPartition, Offset>,
+        /// Whether to tell it with [`Event::OffsetsWritten`].
+        is_awaited: bool,
     },
     /// Write the file of the shard's waypoints, whose content this is.
     WriteWaypoints(Bytes),

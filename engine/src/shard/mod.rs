@@ -174,6 +174,8 @@ pub struct Inheritance {
     pub reusable: Vec<FileId>,
     /// Whether the last run stopped cleanly.
     pub was_clean: bool,
+    /// Whether that left journals that are needed until points say what they do.
+    pub has_old_journals: bool,
     /// Offsets below which everything is in segments, from the checkpoint.
     pub recovery_points: Arc<BTreeMap<TopicPartition, Offset>>,
     /// The log directories.
@@ -192,6 +194,7 @@ impl Shard {
             next_file,
             reusable,
             was_clean,
+            has_old_journals,
             recovery_points,
             directories,
         } = inherited;
@@ -222,7 +225,7 @@ impl Shard {
             groups: BTreeMap::new(),
             controller: None,
             deadlines: Deadlines::default(),
-            checkpointing: Checkpointing::new(recovery_points),
+            checkpointing: Checkpointing::new(recovery_points, has_old_journals),
             scrubbing: Scrubbing::default(),
             tail_bytes: 0,
             is_offline: false,
@@ -245,9 +248,14 @@ impl Shard {
         self.is_closing = true;
     }
 
-    /// Answers those who wait for all partitions to be open.
+    /// Answers those who wait for all partitions to be open, and for all that journals of the last run say
+    /// to stand elsewhere too.
     fn answer_settled(&mut self, effects: &mut Vec<Effect>) {
-        if self.opening > 0 {
+        if self.opening > 0 || self.settling.is_empty() {
+            return;
+        }
+        let is_handed_over = !self.settings.is_flushed || self.checkpointing.hand_over();
+        if !is_handed_over && !self.is_offline {
             return;
         }
         // What journals hold for a directory that is not here is still needed.
@@ -256,7 +264,7 @@ impl Shard {
             Slot::Offline => self.redo.contains_key(id),
             Slot::Open(_) | Slot::Opening(_) => false,
         };
-        let is_whole = !self.partitions.iter().any(is_missing);
+        let is_whole = is_handed_over && !self.partitions.iter().any(is_missing);
         let waiting = std::mem::take(&mut self.settling).into_iter();
         effects.extend(waiting.map(|reply| Effect::Answer(reply, Answer::Settled { is_whole })));
     }
@@ -280,6 +288,10 @@ impl Shard {
             Event::JournalFile { file, result } => self.on_journal_file(file, result, effects),
             Event::LogPart { partition, result } => {
                 self.on_log_part(now, partition, result, effects);
+            }
+            Event::OffsetsWritten => {
+                self.checkpointing.handed_over();
+                self.answer_settled(effects);
             }
             Event::Published(id) => self.on_published(id, effects),
             Event::Removed(result) => self.on_removed(result, effects),
@@ -388,5 +400,6 @@ impl Shard {
         self.is_offline = true;
         effects.push(Effect::Offline(failure.clone()));
         self.fail_everyone(effects);
+        self.answer_settled(effects);
     }
 }

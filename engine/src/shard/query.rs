@@ -135,6 +135,7 @@ impl Shard {
     /// Writes the log start offsets that no segment's name tells.
     pub(super) fn write_log_starts(&self, effects: &mut Vec<Effect>) {
         let entries = self.log_starts.clone();
-        effects.push(Effect::Run(Job::WriteOffsets { file: OffsetsFile::LogStarts, entries }));
+        let file = OffsetsFile::LogStarts;
+        effects.push(Effect::Run(Job::WriteOffsets { file, entries, is_awaited: false }));
     }
 }

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use millrace_engine::io::sim::{Sim, SimEnv};
 use millrace_engine::io::{Env, File, OpenMode};
+use millrace_engine::job::journal_file::list_journals;
 use millrace_engine::limits::BLOCK_BYTES;
 use millrace_engine::memory::{align_down, align_up};
 use millrace_engine::partition::AppendError;
 use millrace_engine::shard::call::{Answer, Call, ReadError};
 use millrace_engine::shard::stats::ShardStats;
 
-use crate::harness::{Broker, LOG_DIR, append, create, partition, read, with_broker};
+use crate::harness::{Broker, LOG_DIR, append, append_value, create, partition, read, with_broker};
 
 const RECORDS: i64 = 12;
 const RECORD_BYTES: usize = 20_000;
@@ -42,19 +43,24 @@ pub async fn flip(env: &SimEnv, path: &Path, at: u64) {
     file.sync_data().await.unwrap();
 }
 
-/// Records that are acknowledged; then so many others that the journal holds them no more. Says which
-/// topic those are in.
-async fn write(client: &Broker) -> String {
+/// Creates the topic, and another one on its shard, whose name it says.
+async fn create_two(client: &Broker) -> String {
     create(client, "orders").await;
     let owner = client.owner(partition(client, "orders"));
     let mut names = (0..).map(|n| format!("others-{n}"));
-    let others = loop {
+    loop {
         let name = names.next().unwrap();
         create(client, &name).await;
         if client.owner(partition(client, &name)) == owner {
-            break name;
+            return name;
         }
-    };
+    }
+}
+
+/// Records that are acknowledged; then so many others that the journal holds them no more. Says which
+/// topic those are in.
+async fn write(client: &Broker) -> String {
+    let others = create_two(client).await;
     for offset in 0..RECORDS {
         assert_eq!(append(client, "orders", RECORD_BYTES).await, Ok(offset));
     }
@@ -144,6 +150,72 @@ fn the_lost_end_of_a_log_stays_as_it_is() {
         });
         assert!(after == before, "nothing is cut");
         sim.kill();
+    }
+}
+
+/// Only the header of a damaged journal entry says that there were records: the journals of that run are gone
+/// after the next start, and what they said has to be known still after the one that follows.
+#[test]
+fn what_only_a_damaged_journal_entry_says_is_known_after_another_crash() {
+    const LOST: &[u8] = b"the value of the record that is lost";
+    for (seed, is_begun, is_last) in
+        [(70, false, true), (71, true, true), (72, false, false), (73, true, false)]
+    {
+        let sim = Sim::new(seed);
+        with_broker(&sim, move |client| async move {
+            let others = create_two(&client).await;
+            if is_begun {
+                append(&client, "orders", 10).await.unwrap();
+            }
+            // The tail goes to its segment; a journal file is begun, and points are written for that.
+            let until = |ms| client.env().sleep_until(client.env().now().plus_ms(ms));
+            until(15_000).await;
+            append(&client, &others, 10).await.unwrap();
+            until(2_000).await;
+            // Time passes slowly from now on, so that tails stay where they are.
+            let env = client.env().clone();
+            client.env().spawn(async move {
+                loop {
+                    env.sleep_until(env.now().plus_ms(1)).await;
+                }
+            });
+            append_value(&client, "orders", LOST).await.unwrap();
+            // What follows says that it was acknowledged.
+            append(&client, if is_last { &others } else { "orders" }, 10).await.unwrap();
+        });
+        sim.power_cut();
+        let env = sim.env(0);
+        let flipped = sim.run(async move {
+            for (_, _, path) in list_journals(&env, Path::new(LOG_DIR)).await.unwrap() {
+                let bytes = content(&env, &path).await;
+                if let Some(at) = bytes.windows(LOST.len()).position(|window| window == LOST) {
+                    flip(&env, &path, at as u64).await;
+                    return true;
+                }
+            }
+            false
+        });
+        assert!(flipped.unwrap(), "the record is in a journal");
+        let lost = i64::from(is_begun);
+        for start in 0..3 {
+            with_broker(&sim, move |client| async move {
+                // The journals of the run before go.
+                client.env().sleep_until(client.env().now().plus_ms(3_000)).await;
+                let what = format!("seed {seed}, start {start}");
+                assert_eq!(read(&client, "orders", lost).await, Err(ReadError::Damaged), "{what}");
+                let stats = stats(&client).await;
+                let damaged = (stats.damaged_ranges, stats.lost_ends);
+                assert_eq!(damaged, (1, usize::from(is_last)), "{what}");
+                if start == 2 {
+                    let appended = append(&client, "orders", 10).await;
+                    match is_last {
+                        true => assert!(matches!(appended, Err(AppendError::Storage)), "{what}"),
+                        false => assert_eq!(appended, Ok(lost + 2), "{what}"),
+                    }
+                }
+            });
+            sim.kill();
+        }
     }
 }
 

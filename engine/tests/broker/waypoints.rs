@@ -126,20 +126,26 @@ fn a_waypoint_that_does_not_agree_is_removed_and_the_log_is_read() {
     crash(&sim, false);
     let env = sim.env(0);
     let changed = sim.run(async move {
+        let mut all = Vec::new();
         for entry in env.list_dir(Path::new(LOG_DIR)).await.unwrap() {
             if is_waypoints_name(&entry.name) {
                 let mut waypoints = read_waypoints(&env, &entry.path).await.unwrap();
                 waypoints.iter_mut().for_each(|(_, waypoint)| waypoint.from_last_offset += 1);
-                let content = waypoint::encode(waypoints).into();
+                let content = waypoint::encode(waypoints.clone()).into();
                 env.write_small(&entry.path, content).await.unwrap();
+                all.extend(waypoints);
             }
         }
         flip(&env, &log(), position / RECORDS as u64 * 2 + 5_000).await;
+        all
     });
-    changed.unwrap();
+    let changed = changed.unwrap();
+    assert!(!changed.is_empty());
     with_broker(&sim, move |client| async move {
         assert_eq!(append(&client, "orders", 10).await, Ok(RECORDS + LATER));
-        assert_eq!(waypoints(client.env()).await, []);
+        // There may be new ones: the journals of the last run go soon.
+        let waypoints = waypoints(client.env()).await;
+        assert!(waypoints.iter().all(|waypoint| !changed.contains(waypoint)), "{waypoints:?}");
         // The journal still holds the damaged record: whoever reads the whole log mends it.
         assert_eq!(damaged_ranges(&client).await, 0);
         read_but(&client, None, RECORDS + LATER + 1).await;

@@ -1,6 +1,6 @@
 //! What jobs do to files and directories: opening, damage, deletion, checkpoints.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
@@ -573,18 +573,29 @@ fn log_start_offsets_of_all_shards_come_back() {
             (shard(0), BTreeMap::from([(key(1, 0), 5), (key(2, 1), 50)])),
             (shard(1), BTreeMap::from([(key(1, 0), 9)])),
         ] {
-            // Of several versions the newest counts, in whichever order they are written.
-            let older = shard.accept(Job::WriteOffsets {
+            // Of several versions the newest counts, in whichever order they are written, and is told.
+            let write = |entries| Job::WriteOffsets {
                 file: OffsetsFile::LogStarts,
-                entries: BTreeMap::new(),
-            });
-            let newer = shard.accept(Job::WriteOffsets { file: OffsetsFile::LogStarts, entries });
+                entries,
+                is_awaited: true,
+            };
+            let older = shard.accept(write(BTreeMap::new()));
+            let newer = shard.accept(write(entries));
             let (one, two) = (shard.clone(), shard.clone());
-            env.spawn(async move { two.run_accepted(newer, &|event| panic!("{event:?}")).await });
+            let told = Rc::new(Cell::new(0));
+            let tell = Rc::clone(&told);
+            env.spawn(async move {
+                let emit = |event| {
+                    assert!(matches!(event, Event::OffsetsWritten), "{event:?}");
+                    tell.set(tell.get() + 1);
+                };
+                two.run_accepted(newer, &emit).await;
+            });
             env.spawn(async move { one.run_accepted(older, &|event| panic!("{event:?}")).await });
             while shard.running() > 0 {
                 env.sleep_until(env.now().plus_ms(1)).await;
             }
+            assert_eq!(told.get(), 1);
         }
         let starts = read_offsets(&env, log_dir, OffsetsFile::LogStarts).await.unwrap();
         assert_eq!(starts, Some(BTreeMap::from([(key(1, 0), 9), (key(2, 1), 50)])));

@@ -49,13 +49,27 @@ fn parts(mut input: &[u8]) -> Vec<&[u8]> {
     parts
 }
 
-/// What must be the same whenever a partition is opened again.
-fn outcome(recovered: &Recovered) -> (Offset, usize, u64) {
+/// What must be the same whenever a partition is opened again: where the log begins and ends, its segments
+/// and its bytes.
+fn outcome(recovered: &Recovered) -> (Offset, Offset, usize, u64) {
     let sealed = recovered.sealed.iter().map(|segment| segment.bytes).sum::<u64>();
-    (recovered.log_start_offset, recovered.sealed.len(), sealed + recovered.active.bytes())
+    let (start, segments) = (recovered.log_start_offset, recovered.sealed.len());
+    (start, end(recovered), segments, sealed + recovered.active.bytes())
 }
 
-async fn open(env: &SimEnv, was_clean: bool, redo: Vec<Redo>) -> Result<Recovered, DiskFailure> {
+/// No record gets an offset below this.
+fn end(recovered: &Recovered) -> Offset {
+    recovered.lost_end.unwrap_or(recovered.active.next_offset)
+}
+
+/// `point` is what a run before has noted as the end, if there was one.
+async fn open(
+    env: &SimEnv,
+    was_clean: bool,
+    redo: Vec<Redo>,
+    point: Option<Offset>,
+) -> Result<Recovered, DiskFailure> {
+    let partition = TopicPartition { topic_id: Uuid(7), partition: 0 };
     let settings = JobSettings {
         cache_bytes: 16 << 20,
         shard: 0,
@@ -63,10 +77,10 @@ async fn open(env: &SimEnv, was_clean: bool, redo: Vec<Redo>) -> Result<Recovere
         is_flushed: true,
         was_clean,
         producer_expiration_ms: 86_400_000,
-        recovery_points: Arc::default(),
+        recovery_points: Arc::new(point.map(|point| (partition, point)).into_iter().collect()),
     };
     let open = Open {
-        partition: TopicPartition { topic_id: Uuid(7), partition: 0 },
+        partition,
         topic: Arc::from("orders"),
         dir: Arc::from(Path::new(DIR)),
         config: Arc::new(TopicConfig::default()),
@@ -115,10 +129,11 @@ fn partition(input: &[u8]) {
             })
             .collect();
         let was_clean = first & 2 != 0 && redo.is_empty();
-        if let Ok(recovered) = open(&env, was_clean, redo).await {
-            let before = outcome(&recovered);
+        if let Ok(recovered) = open(&env, was_clean, redo, None).await {
+            let (before, point) = (outcome(&recovered), end(&recovered));
             drop(recovered);
-            let again = open(&env, false, Vec::new()).await;
+            // Journals are not removed before recovery points say what they do.
+            let again = open(&env, false, Vec::new(), Some(point)).await;
             let again = again.expect("what was recovered can be opened");
             assert_eq!(outcome(&again), before, "recovery ends with a sound log");
         }

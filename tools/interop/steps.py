@@ -8,19 +8,14 @@
     tools/test --target kafka      the real clients against Apache Kafka, which proves the suite itself
 
 Every step runs, also after one that failed. The last line is `N passed, M failed`, over all steps and checks.
-
-What later steps need is built and fetched beside the compiling of the first ones, and done when tests begin: those
-have the machine for themselves.
 """
 
 import argparse
-import contextlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -32,9 +27,7 @@ LIBRDKAFKA = ["--features", "millrace-bench/librdkafka"]
 RDKAFKA = "tools/interop/rdkafka/Cargo.toml"
 # A whole simulated broker with small bounds, in which faults can be planted.
 SIMULATED = ["--locked", "-p", "millrace-tools", "--features", "small,plants"]
-SIMULATOR = ["cargo", "build", "--profile", "sim", *SIMULATED]
 SIMULATE = ["cargo", "run", "--quiet", "--profile", "sim", *SIMULATED, "--", "simulate"]
-TESTS = ["cargo", "test", "--no-run", "--workspace", "--locked", *LIBRDKAFKA]
 UNIT = ["cargo", "test", "--workspace", "--locked", "--no-fail-fast", *LIBRDKAFKA]
 RELEASE = ["cargo", "build", "--release", "--locked", "-p", "millrace", "-p", "millrace-bench", "-p", "millrace-tools"]
 STEPS = {
@@ -43,9 +36,9 @@ STEPS = {
         ["cargo", "clippy", "--workspace", "--all-targets", "--locked", *LIBRDKAFKA, "--", "-D", "warnings"],
         ["cargo", "clippy", *SIMULATED, "--all-targets", "--", "-D", "warnings"],
     ],
-    "unit": [TESTS, UNIT],
+    "unit": [UNIT],
     "simulate": [
-        SIMULATOR,
+        ["cargo", "build", "--profile", "sim", *SIMULATED],
         [*SIMULATE, "--cuts", "50000", "--cycles", "2", "--steps", "200"],
         [*SIMULATE, "--faults", "1000"],
         [*SIMULATE, "--plants"],
@@ -53,10 +46,6 @@ STEPS = {
     "build": [RELEASE],
     "interop": [[sys.executable, str(HERE / "run.py")]],
 }
-# What a whole run does beside the steps that only compile, one behind the other. Cargo locks the directory of a
-# profile, and each has another.
-AHEAD = [SIMULATOR, RELEASE, [sys.executable, str(HERE / "provision.py")]]
-BESIDE = [*STEPS["fmt"], *STEPS["clippy"], TESTS]
 # What a step prints about its own tests: cargo's harness and run.py.
 COUNTED = re.compile(r"^(?:test result: \w+\. )?(\d+) passed[;,] (\d+) failed")
 
@@ -71,55 +60,15 @@ def say(text):
     print(text, flush=True)
 
 
-class Ahead:
-    """Work for later steps, done beside earlier ones, which leave a processor idle now and then. Those steps do it all
-    again, which is nothing where it succeeded: what there is to say, and whether it failed, they say."""
-
-    def __init__(self):
-        self.process, self.is_stopped = None, False
-        self.thread = threading.Thread(target=self.work)
-        self.thread.start()
-
-    def work(self):
-        for command in AHEAD:
-            began = time.monotonic()
-            self.process = subprocess.Popen(["nice", "-n", "5", *command], cwd=ROOT, stdin=subprocess.DEVNULL,
-                                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            if self.is_stopped:
-                self.process.terminate()
-            code = self.process.wait()
-            if self.is_stopped:
-                return
-            verdict = "done" if code == 0 else f"ended with {code}, which its own step will explain"
-            say(f"==== ahead: {' '.join(command)}: {verdict} ({time.monotonic() - began:.1f} s)")
-
-    def wait(self):
-        """Until all of it is done."""
-        if self.thread.is_alive():
-            began = time.monotonic()
-            self.thread.join()
-            say(f"==== ahead: waited for it ({time.monotonic() - began:.1f} s)")
-
-    def stop(self):
-        """Ends it, if it has not ended."""
-        self.is_stopped = True
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-        self.thread.join()
-
-
 class Step:
     """One step: what it ran, what came of it, and how long it took."""
 
-    def __init__(self, name, ahead):
-        self.ahead = ahead
+    def __init__(self, name):
         self.name, self.passed, self.failed, self.seconds = name, 0, 0, 0.0
 
     def run(self, commands):
         began = time.monotonic()
         for command in commands:
-            if self.ahead and command not in BESIDE:
-                self.ahead.wait()
             if LIBRDKAFKA[0] in command:
                 command = self.librdkafka(command)
             say(f"\n==== {self.name}: {' '.join(command)}")
@@ -191,23 +140,14 @@ def main():
     chosen, extra = plan(arguments)
     if not shutil.which("cargo"):
         os.environ["PATH"] += os.pathsep + str(Path.home() / ".cargo/bin")
-    ahead, done = None, []
-    try:
-        for name in chosen:
-            # The first step has fetched the toolchain, if it was not there.
-            if name == "clippy" and chosen == list(STEPS):
-                with contextlib.suppress(provision.Missing):
-                    provision.compiler()
-                ahead = Ahead()
-            step = Step(name, ahead)
-            done.append(step)
-            commands = [list(command) for command in STEPS[name]]
-            if name == "interop":
-                commands[0] += extra
-            step.run(commands)
-    finally:
-        if ahead:
-            ahead.stop()
+    done = []
+    for name in chosen:
+        step = Step(name)
+        done.append(step)
+        commands = [list(command) for command in STEPS[name]]
+        if name == "interop":
+            commands[0] += extra
+        step.run(commands)
     say("\n==== summary")
     for step in done:
         verdict = "FAIL" if step.failed else "ok  "

@@ -104,6 +104,17 @@ pub trait File: Clone + 'static {
     /// Writes the pieces one behind the other at `position`: all of it, or an error. Not durable
     /// before [`File::sync_data`].
     fn write_at(&self, position: u64, pieces: Vec<Piece>) -> impl Future<Output = io::Result<()>>;
+    /// As [`File::write_at`] and [`File::sync_data`], but only these pieces are sure to be durable.
+    fn write_durably(
+        &self,
+        position: u64,
+        pieces: Vec<Piece>,
+    ) -> impl Future<Output = io::Result<()>> {
+        async move {
+            self.write_at(position, pieces).await?;
+            self.sync_data().await
+        }
+    }
     /// Makes completed writes durable, with what is needed to read them back (size, extents).
     fn sync_data(&self) -> impl Future<Output = io::Result<()>>;
     /// Reserves disk space for bytes `0..len` and makes the file at least that long (zeros).

@@ -54,6 +54,8 @@ async fn scenario(env: impl Env, root: PathBuf) -> String {
     see("nothing to write", outcome(file.write_at(0, Vec::new()).await));
     file.write_at(2 * BLOCK, vec![piece(&env, 2), piece(&env, 3)]).await.unwrap();
     see("size", format!("{:?}", file.size().await));
+    see("write durably", outcome(file.write_durably(3 * BLOCK, vec![piece(&env, 4)]).await));
+    see("nothing durably", outcome(file.write_durably(0, Vec::new()).await));
     file.allocate(2 * BLOCK).await.unwrap();
     see("size after less", format!("{:?}", file.size().await));
     file.allocate(6 * BLOCK).await.unwrap();
@@ -125,5 +127,5 @@ fn both_backends_play_the_same_scenario() {
     Runtime::start(vec![(ShardSpec::new(0, None).unwrap(), main)]).unwrap().join();
     std::fs::remove_dir_all(&root).unwrap();
     assert_eq!(simulated, result.recv().unwrap());
-    assert_eq!(simulated.lines().count(), 42);
+    assert_eq!(simulated.lines().count(), 44);
 }

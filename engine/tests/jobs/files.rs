@@ -521,7 +521,7 @@ fn a_disk_that_fails_is_not_full() {
         mini.commit();
         mini.quiet().await;
         let failure = mini.failures.pop().expect("an error");
-        assert_eq!((failure.action, failure.is_full), ("flush", false));
+        assert_eq!((failure.action, failure.is_full), ("write or flush", false));
         assert_eq!(mini.partition.offsets.durable(), 0);
     };
     sim.run(test).expect("ends");

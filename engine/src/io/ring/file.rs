@@ -85,16 +85,18 @@ impl RingFile {
         unsafe { self.0.ring.start(entry, buffer) }
     }
 
-    fn start_write(&self, writing: Writing, position: u64) -> Op<Writing> {
+    fn start_write(&self, writing: Writing, position: u64, flags: i32) -> Op<Writing> {
         let fd = Fd(self.fd());
         let entry = match writing.addresses.as_slice() {
             [one] => {
                 let len = u32::try_from(one.iov_len).expect("bounded in write_some");
-                opcode::Write::new(fd, one.iov_base.cast(), len).offset(position).build()
+                let entry = opcode::Write::new(fd, one.iov_base.cast(), len);
+                entry.offset(position).rw_flags(flags).build()
             }
             many => {
                 let count = u32::try_from(many.len()).expect("bounded in write_some");
-                opcode::Writev::new(fd, many.as_ptr(), count).offset(position).build()
+                let entry = opcode::Writev::new(fd, many.as_ptr(), count);
+                entry.offset(position).rw_flags(flags).build()
             }
         };
         // SAFETY: the addresses are on the heap, and each piece keeps its block alive; what a piece
@@ -109,6 +111,7 @@ impl RingFile {
         position: u64,
         pieces: Vec<Piece>,
         skip: usize,
+        flags: i32,
     ) -> (Completion, Vec<Piece>) {
         let mut addresses = Vec::with_capacity(pieces.len().min(PIECES_MAX));
         let (mut before, mut total) = (skip, 0);
@@ -125,9 +128,31 @@ impl RingFile {
                 total += len;
             }
         }
-        let op = self.start_write(Writing { addresses, pieces }, position + skip as u64);
+        let op = self.start_write(Writing { addresses, pieces }, position + skip as u64, flags);
         let (completion, writing) = op.await;
         (completion, writing.pieces)
+    }
+
+    /// Writes all of the pieces; `flags` are those of `pwritev2`.
+    async fn write_all(&self, position: u64, mut pieces: Vec<Piece>, flags: i32) -> io::Result<()> {
+        let len = pieces.iter().map(Piece::len).sum();
+        assert_aligned(position, len);
+        let mut total = 0;
+        while total < len {
+            let (completion, returned) = self.write_some(position, pieces, total, flags).await;
+            pieces = returned;
+            if completion.is_retry() {
+                continue;
+            }
+            // A short write may end within a block, from where direct I/O cannot go on.
+            let count = completion.count()?;
+            let whole = count - count % BLOCK_BYTES;
+            if whole == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            total += whole;
+        }
+        Ok(())
     }
 }
 
@@ -158,25 +183,15 @@ impl File for RingFile {
         Ok(buffer.freeze())
     }
 
-    async fn write_at(&self, position: u64, mut pieces: Vec<Piece>) -> io::Result<()> {
-        let len = pieces.iter().map(Piece::len).sum();
-        assert_aligned(position, len);
-        let mut total = 0;
-        while total < len {
-            let (completion, returned) = self.write_some(position, pieces, total).await;
-            pieces = returned;
-            if completion.is_retry() {
-                continue;
-            }
-            // A short write may end within a block, from where direct I/O cannot go on.
-            let count = completion.count()?;
-            let whole = count - count % BLOCK_BYTES;
-            if whole == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            total += whole;
-        }
-        Ok(())
+    async fn write_at(&self, position: u64, pieces: Vec<Piece>) -> io::Result<()> {
+        self.write_all(position, pieces, 0).await
+    }
+
+    async fn write_durably(&self, position: u64, pieces: Vec<Piece>) -> io::Result<()> {
+        // The kernel writes and flushes by itself, or writes through where the device can; nobody is woken
+        // in between. Each part of a write that comes in parts is flushed. An interrupted one is made again
+        // as a whole, write and flush.
+        self.write_all(position, pieces, libc::RWF_DSYNC).await
     }
 
     async fn sync_data(&self) -> io::Result<()> {

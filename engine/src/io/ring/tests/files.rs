@@ -39,7 +39,7 @@ fn a_file_keeps_what_is_written() {
         assert_eq!(firsts, [0, 1, 2, 9, 0]);
         // More pieces than one operation takes.
         let many = (0..1030).map(|i| blocks(env.pool(), 1, i as u8)).collect();
-        file.write_at(0, many).await.unwrap();
+        file.write_durably(0, many).await.unwrap();
         let bytes = file.read_at(1024 * BLOCK, 4 * BLOCK_BYTES).await.unwrap();
         let firsts: Vec<u8> =
             bytes.chunks(BLOCK_BYTES).map(|block| block[BLOCK_BYTES - 1]).collect();

@@ -2,6 +2,8 @@
 #![expect(clippy::await_holding_refcell_ref, reason = "one task at a time uses the model")]
 
 #[cfg(test)]
+mod checkpoints;
+#[cfg(test)]
 mod crashes;
 #[cfg(test)]
 mod damage;

@@ -84,9 +84,11 @@ pub const IDLE_MS: u64 = 5_000;
 /// Most calls that wait for a group coordinator to be loaded; more are told to come again. Calls.
 pub const LOADING_CALLS_MAX: usize = 10_000;
 
-/// Tails that are written at once to relieve the journal, usually and when it is nearly full. Partitions.
-pub const RELIEF_FLUSHES: usize = 8;
-/// See [`RELIEF_FLUSHES`].
+/// Tails that are written at once to relieve the journal, from so many full eighths of it on. It begins early and
+/// with few: commits wait for the disk behind them. Eighths, partitions.
+pub const RELIEF_FLUSHES: [(usize, usize); 4] = [(2, 1), (5, 2), (6, 4), (7, 16)];
+
+/// The same when the journal has no room left. Partitions.
 pub const RELIEF_FLUSHES_MAX: usize = 64;
 
 /// Spare memory that a shard with no more than this in memory keeps for its next burst. Bytes.

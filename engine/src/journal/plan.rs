@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::limits::{BLOCK_BYTES, JOURNAL_FILE_BYTES};
+use crate::limits::{BLOCK_BYTES, JOURNAL_FILE_BYTES, RELIEF_FLUSHES, RELIEF_FLUSHES_MAX};
 use crate::types::{Offset, ShardId, TopicPartition};
 
 /// Names a journal file of a shard: the number in its name.
@@ -33,17 +33,6 @@ struct Active {
 
 /// What a partition still needs of the journal: newest first offset *behind* its entries in each file.
 type Debts = VecDeque<(u64, Offset)>;
-
-/// How near a journal is to having no room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pressure {
-    /// Less than five eighths of what is allowed are in use.
-    None,
-    /// More than that.
-    Some,
-    /// More than seven eighths, or no more files can be had.
-    High,
-}
 
 /// The state of a shard's journal.
 #[derive(Debug)]
@@ -202,19 +191,17 @@ impl Journal {
         }
     }
 
-    /// Whether it is time to write tails to their segments so that files become free.
+    /// How many tails should be on their way to their segments, so that files become free.
     #[must_use]
-    pub fn pressure(&self) -> Pressure {
+    pub fn relief(&self) -> usize {
         let used = self.full.len() * 8;
         let cannot_grow = self.is_stunted || self.files >= self.files_max;
-        let is_at_end = self.free.is_empty() && cannot_grow;
-        if self.full.is_empty() || (!is_at_end && used < self.files_max * 5) {
-            Pressure::None
-        } else if is_at_end || used >= self.files_max * 7 {
-            Pressure::High
-        } else {
-            Pressure::Some
+        if used > 0 && self.free.is_empty() && cannot_grow {
+            return RELIEF_FLUSHES_MAX;
         }
+        let steps = RELIEF_FLUSHES.iter().rev();
+        let mut reached = steps.skip_while(|(eighths, _)| used < self.files_max * eighths);
+        reached.next().map_or(0, |(_, flushes)| *flushes)
     }
 
     /// Who needs the oldest full file, at most `count` of them.

@@ -7,7 +7,7 @@ use super::format::{
     EntryHeader, EntryItem, FORMAT_VERSION, FormatError, Superblock, archive_bytes, entry_archive,
     payload_at, read_superblock, write_entry_header, write_superblock,
 };
-use super::plan::{Journal, Place, Pressure};
+use super::plan::{Journal, Place};
 use super::replay::{merge, read_file};
 use crate::limits::{BLOCK_BYTES, JOURNAL_FILE_BYTES};
 use crate::memory::{Piece, Pool, align_up};
@@ -240,7 +240,7 @@ fn a_file_is_free_again_only_when_nobody_needs_it() {
     assert_eq!((second.file_sequence, second.file), (11, 1));
     journal.owe(partition(0), 11, 9);
     journal.owe(partition(1), 11, 3);
-    assert_eq!(journal.pressure(), Pressure::None);
+    assert_eq!(journal.relief(), 1);
     assert_eq!(journal.oldest_debtors(9), [partition(0)]);
     assert_eq!(journal.place(half), None);
     journal.settle(partition(0), 4);
@@ -252,4 +252,33 @@ fn a_file_is_free_again_only_when_nobody_needs_it() {
     journal.forget(partition(0));
     assert!(!journal.is_needed());
     assert_eq!(journal.place(half).map(|p| p.file), Some(1));
+}
+
+#[test]
+fn the_fuller_a_journal_is_the_more_tails_are_written_at_once() {
+    let mut journal = Journal::new(0, 16, 1, 0);
+    let mut relief = Vec::new();
+    for (file, sequence) in (0..16).zip(1..) {
+        journal.add_file(file);
+        assert_eq!(journal.place(JOURNAL_FILE_BYTES / 2).map(|p| p.file_sequence), Some(sequence));
+        journal.owe(partition(0), sequence, sequence as i64 * 10);
+        relief.push(journal.relief());
+    }
+    // The file that is being written is not full: the n-th number is that of n full files.
+    assert_eq!(relief, [0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 4, 4, 16, 64]);
+    journal.owe(partition(1), 16, 5);
+    assert_eq!(journal.oldest_debtors(9), [partition(0)]);
+    // Who still owes a later file is a debtor of that one, and of none before it.
+    journal.settle(partition(0), 40);
+    assert_eq!((journal.relief(), journal.oldest_debtors(9)), (2, vec![partition(0)]));
+    assert_eq!(journal.place(JOURNAL_FILE_BYTES / 2).map(|p| p.file_sequence), Some(17));
+    journal.settle(partition(0), 155);
+    assert_eq!(
+        (journal.relief(), journal.oldest_debtors(9)),
+        (0, vec![partition(0), partition(1)])
+    );
+    journal.settle(partition(0), 160);
+    assert_eq!(journal.oldest_debtors(9), [partition(1)]);
+    journal.forget(partition(1));
+    assert!(!journal.is_needed());
 }

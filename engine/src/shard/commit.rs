@@ -7,8 +7,8 @@ use super::call::Answer;
 use super::event::{Commit, DiskFailure, Effect, Job, JournalWrite, Written};
 use super::{Shard, Slot, Waiter};
 use crate::journal::entry::{EntryBuilder, EntrySize, Run};
-use crate::journal::plan::{FileId, Place, Pressure};
-use crate::limits::{FLUSH_BYTES, JOURNAL_ENTRY_BYTES_MAX, RELIEF_FLUSHES, RELIEF_FLUSHES_MAX};
+use crate::journal::plan::{FileId, Place};
+use crate::limits::{FLUSH_BYTES, JOURNAL_ENTRY_BYTES_MAX};
 use crate::partition::AppendError;
 use crate::partition::admit::Now;
 use crate::partition::commit::{CommitPart, JournalRange, SegmentWrite};
@@ -288,15 +288,10 @@ impl Shard {
         effects.push(Effect::Run(flush));
     }
 
-    /// Writes tails to their segments so that journal files become free: a few at a time, so that the
-    /// disk is there for commits, and more when the journal is about to be full.
+    /// Writes tails to their segments so that journal files become free: few at a time, so that the
+    /// disk is there for commits, and more the fuller the journal is.
     fn relieve_journal(&mut self, effects: &mut Vec<Effect>) {
-        let at_once = match self.journal.pressure() {
-            Pressure::None => return,
-            Pressure::Some => RELIEF_FLUSHES,
-            Pressure::High => RELIEF_FLUSHES_MAX,
-        };
-        for id in self.journal.oldest_debtors(at_once) {
+        for id in self.journal.oldest_debtors(self.journal.relief()) {
             self.relieve_partition(id, effects);
         }
     }

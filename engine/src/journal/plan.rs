@@ -47,6 +47,7 @@ pub struct Journal {
     next_sequence: u64,
     next_file: FileId,
     debts: BTreeMap<TopicPartition, Debts>,
+    /// Partitions with debts, each with the first file that it still needs.
     debtors: BTreeSet<(u64, TopicPartition)>,
     creating: bool,
     /// The last file that was wanted could not be made, or none may be made for now.
@@ -155,7 +156,8 @@ impl Journal {
         let debts = self.debts.entry(partition).or_default();
         match debts.back_mut() {
             Some(last) if last.0 == sequence => last.1 = last.1.max(end),
-            _ => {
+            Some(_) => debts.push_back((sequence, end)),
+            None => {
                 debts.push_back((sequence, end));
                 self.debtors.insert((sequence, partition));
             }
@@ -165,13 +167,17 @@ impl Journal {
     /// The segment holds all of `partition` before `flushed` durably.
     pub fn settle(&mut self, partition: TopicPartition, flushed: Offset) {
         let Some(debts) = self.debts.get_mut(&partition) else { return };
-        while let Some(&(sequence, end)) = debts.front()
-            && end <= flushed
-        {
-            debts.pop_front();
-            self.debtors.remove(&(sequence, partition));
+        let first = debts.front().map(|&(sequence, _)| sequence);
+        while debts.pop_front_if(|(_, end)| *end <= flushed).is_some() {}
+        let needed = debts.front().map(|&(sequence, _)| sequence);
+        if needed == first {
+            return;
         }
-        if debts.is_empty() {
+        self.debtors.extend(needed.map(|sequence| (sequence, partition)));
+        if let Some(first) = first {
+            self.debtors.remove(&(first, partition));
+        }
+        if needed.is_none() {
             self.debts.remove(&partition);
         }
         self.recycle();

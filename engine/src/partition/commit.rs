@@ -38,6 +38,8 @@ pub struct JournalRange {
     pub from_offset: Offset,
     /// Behind the last byte.
     pub to: u64,
+    /// Offset behind the last batch before that.
+    pub to_offset: Offset,
 }
 
 /// How the undurable bytes of a partition become durable.
@@ -104,8 +106,9 @@ impl<W> Partition<W> {
             from: active.planned,
             from_offset: active.planned_offset,
             to: active.tail.end(),
+            to_offset: active.next_offset,
         };
-        active.plan(range.to, active.next_offset);
+        active.plan(range.to, range.to_offset);
         CommitPart::Journal(range)
     }
 

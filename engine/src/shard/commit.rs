@@ -81,8 +81,7 @@ impl Shard {
             self.commit_without_journal(&ranges, effects);
             return;
         };
-        let end = |id: TopicPartition| self.partition(id).map_or(0, |p| p.offsets.end());
-        let journaled: Vec<_> = ranges.iter().map(|&(id, _)| (id, end(id))).collect();
+        let journaled = ranges.iter().map(|&(id, range)| (id, range.to_offset)).collect();
         self.commit = Some(RunningCommit { journaled });
         let is_flushed = self.settings.is_flushed;
         effects.push(Effect::Run(Job::Commit(Commit { journal, is_flushed })));
@@ -126,10 +125,8 @@ impl Shard {
         if place.begins_file {
             self.checkpointing.hurry();
         }
-        for &(id, _) in ranges {
-            if let Some(end) = self.partition(id).map(|partition| partition.offsets.end()) {
-                self.journal.owe(id, place.file_sequence, end);
-            }
+        for &(id, range) in ranges {
+            self.journal.owe(id, place.file_sequence, range.to_offset);
         }
         Some(self.journal_entry(place, ranges, size))
     }
@@ -255,20 +252,21 @@ impl Shard {
         let Some(partition) = self.partition_mut(id) else { return };
         let durable = end.max(partition.offsets.durable());
         partition.committed(durable);
+        let mut next = partition.acks.release(durable);
         if partition.is_dirty() {
             self.dirty.insert(id);
         }
-        while let Some(waiter) =
-            self.partition_mut(id).and_then(|partition| partition.acks.release(durable))
-        {
+        while let Some(waiter) = next {
             self.release(now, id, waiter, Ok(()), effects);
+            let partition = self.partition_mut(id);
+            next = partition.and_then(|partition| partition.acks.release(durable));
         }
         self.wake_watchers(id, effects);
-        let is_rolling = self.partition(id).is_some_and(|p| p.open_segments().count() > 1);
-        self.flush_if_large(id, if is_rolling { 1 } else { FLUSH_BYTES }, effects);
+        self.flush_if_large(id, FLUSH_BYTES, effects);
     }
 
-    /// Starts writing a tail to its segments if there are at least `bytes` to write.
+    /// Starts writing a tail to its segments if there are at least `bytes` to write, or any of a segment that
+    /// is being closed.
     pub(super) fn flush_if_large(
         &mut self,
         id: TopicPartition,
@@ -279,7 +277,9 @@ impl Shard {
             return;
         }
         let Some(partition) = self.partition_mut(id) else { return };
-        if partition.planned_bytes() < bytes.max(1) || !partition.can_write() {
+        let is_rolling = partition.open_segments().count() > 1;
+        let bytes = if is_rolling { 1 } else { bytes };
+        if partition.planned_bytes() < bytes || !partition.can_write() {
             return;
         }
         let writes = partition.write_planned();

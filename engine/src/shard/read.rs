@@ -127,6 +127,9 @@ impl Shard {
 
     /// Answers the readers who wait for more of a partition.
     pub(super) fn wake_watchers(&mut self, id: TopicPartition, effects: &mut Vec<Effect>) {
+        if !self.watches.is_watched(id) {
+            return;
+        }
         let Some(super::Slot::Open(partition)) = self.partitions.get(&id) else { return };
         let moved = self.watches.moved(id, |isolation| partition.visible_end(isolation));
         effects.extend(moved.into_iter().map(|reply| Effect::Answer(reply, Answer::Watched)));

@@ -23,6 +23,12 @@ impl Watches {
         self.waiting.insert(reply, watch);
     }
 
+    /// Whether any reader waits for more in `partition`.
+    #[must_use]
+    pub fn is_watched(&self, partition: TopicPartition) -> bool {
+        self.by_partition.contains_key(&partition)
+    }
+
     /// Takes out the readers for whom there is more in `partition`, given its visible ends.
     pub fn moved(
         &mut self,

@@ -86,7 +86,7 @@ pub const LOADING_CALLS_MAX: usize = 10_000;
 
 /// Tails that are written at once to relieve the journal, from so many full eighths of it on. It begins early and
 /// with few: commits wait for the disk behind them. Eighths, partitions.
-pub const RELIEF_FLUSHES: [(usize, usize); 4] = [(2, 1), (5, 2), (6, 4), (7, 16)];
+pub const RELIEF_FLUSHES: [(usize, usize); 4] = [(3, 1), (5, 2), (6, 4), (7, 16)];
 
 /// The same when the journal has no room left. Partitions.
 pub const RELIEF_FLUSHES_MAX: usize = 64;

@@ -17,7 +17,7 @@ pub const DIRECT_RECEIVE_BYTES: usize = 16 * 1024;
 /// What is reserved for a large frame before any of it has come. Bytes.
 pub const FRAME_RESERVE_BYTES: usize = 64 * 1024;
 
-/// By how much the memory of a large frame grows with what has come of it.
+/// By how much the memory of a large frame grows with what has come of it, as far as the kernel or further.
 pub const FRAME_GROWTH: usize = 4;
 
 /// Most that one receive operation waits for; a slow client is seen to make progress this often. Bytes.

@@ -145,7 +145,9 @@ impl Connection {
                 self.note_received(received.len())?;
                 self.session.borrow_mut().receive(&received);
             }
-            Next::ReceiveDirect { capacity } => {
+            Next::ReceiveDirect { whole } => {
+                let waiting = self.stream.waiting_bytes()?;
+                let capacity = self.session.borrow().capacity_for(whole, waiting);
                 self.hold(partial, capacity).await?;
                 let (memory, len_min) = self.session.borrow_mut().lend(capacity);
                 let (memory, count) = self.stream.recv_into(memory, len_min).await?;

@@ -34,11 +34,11 @@ pub enum Next {
     Wait,
     /// More bytes are needed: any.
     Receive,
-    /// More bytes are needed, of a frame so large that they should go straight into its memory, which
-    /// must hold so many bytes then: [`Session::lend`].
+    /// More bytes are needed, of a frame so large that they should go straight into its memory:
+    /// [`Session::capacity_for`], [`Session::lend`].
     ReceiveDirect {
-        /// How many bytes the memory must have in all.
-        capacity: usize,
+        /// How many bytes the whole frame has, with its size.
+        whole: usize,
     },
 }
 
@@ -160,7 +160,7 @@ impl Session {
         let size = self.size_of(*prefix)?;
         let missing = (SIZE_BYTES + size).saturating_sub(self.received.len());
         if missing >= DIRECT_RECEIVE_BYTES {
-            return Ok(Next::ReceiveDirect { capacity: self.capacity_for(SIZE_BYTES + size) });
+            return Ok(Next::ReceiveDirect { whole: SIZE_BYTES + size });
         }
         if missing > 0 {
             return Ok(Next::Receive);
@@ -193,9 +193,12 @@ impl Session {
         Ok(frame_size(prefix, self.frame_bytes_max)?)
     }
 
-    /// How much memory a frame may have now: little before much of it has come.
-    fn capacity_for(&self, whole: usize) -> usize {
-        let earned = self.received.len().saturating_mul(FRAME_GROWTH);
+    /// How much memory a frame may have now: little before much of it has come, be it only as far as the
+    /// kernel, where `waiting` bytes of the connection are.
+    #[must_use]
+    pub fn capacity_for(&self, whole: usize, waiting: usize) -> usize {
+        let come = self.received.len().saturating_add(waiting);
+        let earned = come.saturating_mul(FRAME_GROWTH);
         whole.min(earned.max(FRAME_RESERVE_BYTES))
     }
 

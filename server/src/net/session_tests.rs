@@ -113,8 +113,13 @@ fn memory_for_a_large_frame_grows_with_what_has_come() {
     let mut session = Session::new(whole);
     session.receive(&u32::try_from(whole).unwrap().to_be_bytes());
     let mut received = 4;
-    while let Next::ReceiveDirect { capacity } = session.step().unwrap() {
+    while let Next::ReceiveDirect { whole } = session.step().unwrap() {
+        let capacity = session.capacity_for(whole, 0);
         assert!(capacity <= (received * FRAME_GROWTH).max(FRAME_RESERVE_BYTES), "{received}");
+        // What is in the kernel has come, too, whatever of it is of the next frame.
+        let with_waiting = session.capacity_for(whole, 100_000);
+        assert_eq!(with_waiting, whole.min((received + 100_000) * FRAME_GROWTH), "{received}");
+        assert_eq!(session.capacity_for(whole, usize::MAX), whole);
         let (mut memory, count) = session.lend(capacity);
         assert!(memory.capacity() <= capacity.max(received) && count > 0);
         assert!(count <= memory.capacity() - memory.len());

@@ -63,7 +63,8 @@ fn take(stream: &[u8], piece: usize) -> (Vec<Bytes>, bool) {
             Err(_) => return (frames, true),
             Ok(Next::Begin { frame, .. }) => frames.push(frame),
             Ok(_) if rest.is_empty() => return (frames, false),
-            Ok(Next::ReceiveDirect { capacity }) => {
+            Ok(Next::ReceiveDirect { whole }) => {
+                let capacity = session.capacity_for(whole, rest.len());
                 let (mut memory, _) = session.lend(capacity);
                 assert!(memory.capacity() >= capacity.min(FRAME_BYTES_MAX));
                 let room = capacity.saturating_sub(memory.len());

@@ -20,6 +20,7 @@ use std::task::ready;
 use bytes::{Buf, Bytes, BytesMut};
 use io_uring::types::Fd;
 use io_uring::{cqueue, opcode, squeue};
+use rustix::io::ioctl_fionread;
 
 use super::buffers::GROUP;
 use super::core::{Completion, Ring};
@@ -326,6 +327,17 @@ impl Stream {
     /// The system's.
     pub fn acknowledged_bytes(&self) -> io::Result<u64> {
         sys::tcp_info(self.socket()).map(|info| info.tcpi_bytes_acked)
+    }
+
+    /// How many bytes have come that nobody has received yet; none if the last receive left none behind.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn waiting_bytes(&self) -> io::Result<usize> {
+        if !self.0.has_more.get() {
+            return Ok(0);
+        }
+        Ok(usize::try_from(ioctl_fionread(self.socket())?).unwrap_or(usize::MAX))
     }
 
     /// Whether the peer's kernel has acknowledged all that was sent.

@@ -150,6 +150,22 @@ fn a_send_of_very_many_parts_arrives_whole() {
 }
 
 #[test]
+fn what_has_come_and_was_not_received_is_counted() {
+    let options = RingOptions::default();
+    let bytes = options.receive_buffer_bytes as usize;
+    on_shard(options, async move |env| {
+        let (client, server) = connected(&env).await;
+        assert_eq!(server.waiting_bytes().unwrap(), 0);
+        client.send(vec![Bytes::from(vec![7; bytes + 1000])]).await.unwrap();
+        pause(&env, 50).await;
+        assert_eq!(server.recv().await.unwrap().len(), bytes);
+        assert_eq!(server.waiting_bytes().unwrap(), 1000);
+        assert_eq!(server.recv().await.unwrap().len(), 1000);
+        assert_eq!(server.waiting_bytes().unwrap(), 0);
+    });
+}
+
+#[test]
 fn a_dropped_receive_loses_nothing_and_a_dropped_send_ends_sending() {
     on_shard(small(), async |env| {
         let any = "127.0.0.1:0".parse().unwrap();

@@ -3,7 +3,7 @@
 //! * `core`: the ring and the table of operations in flight; `op`: one operation as a future.
 //! * `pump`: the task that submits, reaps and sleeps. All other tasks only queue operations; the
 //!   pump submits what one round of tasks has queued with one system call.
-//! * `file`, `disk`: files and directories; `net`, `buffers`: sockets.
+//! * `file`, `disk`: files and directories; `listen`, `net`, `buffers`: sockets.
 //! * `wake`: how another thread wakes the shard.
 //! * `blocking`: the few calls that have no io_uring operation; `sys`: single system calls.
 //!
@@ -15,6 +15,7 @@ pub mod buffers;
 pub mod core;
 pub mod disk;
 pub mod file;
+pub mod listen;
 pub mod net;
 mod op;
 pub mod pump;
@@ -23,7 +24,8 @@ pub mod wake;
 
 pub use self::core::{Ring, RingOptions, RingStats};
 pub use self::file::RingFile;
-pub use self::net::{Listener, Received, Stream};
+pub use self::listen::Listener;
+pub use self::net::{Received, Stream};
 pub use self::wake::RingWaker;
 
 #[cfg(test)]

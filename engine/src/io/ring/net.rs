@@ -1,4 +1,4 @@
-//! Sockets through the ring: listening, receiving, sending.
+//! Connections through the ring: receiving, sending.
 //!
 //! A receive takes one of the shard's shared buffers only when data has come and only if somebody
 //! waits for it: a session that does not ask is not read from, and TCP slows its peer down. (A
@@ -10,7 +10,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::ops::Deref;
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 use std::pin::Pin;
@@ -27,7 +27,6 @@ use super::core::{Completion, Ring};
 use super::op::{Op, Payload};
 use super::sys::{self, RawAddress, done};
 use crate::io::runtime::monotonic;
-use crate::io::timers::Sleep;
 use crate::types::Nanos;
 
 /// Most parts in one send operation (the kernel's `UIO_MAXIOV`).
@@ -39,22 +38,6 @@ const POLL_FIRST: u16 = 1;
 /// How long a connection is new: what it asks for comes behind the requests of older ones when many ask
 /// at once, so that a crowd that connects is not in the way of who is there.
 const NEW_MS: u64 = 1000;
-/// How long an address may be in use before binding it fails: the sockets of a process that was
-/// killed live on for some milliseconds, until its ring is torn down.
-const BIND_PATIENCE_MS: u64 = 1000;
-const BIND_RETRY_MS: u64 = 5;
-
-/// An accept in flight; a connection that nobody takes is closed.
-struct Accepting;
-
-impl Payload for Accepting {
-    fn discard(self, completion: Completion, ring: &Ring) {
-        if completion.result >= 0 {
-            ring.close(completion.result, false);
-        }
-    }
-}
-
 /// A receive into a shared buffer; data that nobody takes is dropped.
 struct Receiving;
 
@@ -79,77 +62,6 @@ struct Sending {
 }
 
 impl Payload for Sending {}
-
-/// A listening socket.
-pub struct Listener {
-    ring: Ring,
-    socket: TcpListener,
-    /// Kept between calls, so that a dropped `accept` loses no connection.
-    accepting: RefCell<Option<Op<Accepting>>>,
-}
-
-impl Listener {
-    /// Listens at `address`. Each shard may do so at the same one: the kernel spreads connections.
-    /// Waits for about a second for an address in use, which a killed process may leave behind.
-    ///
-    /// # Errors
-    /// The system's, among them `AddrInUse` and `PermissionDenied`.
-    pub async fn bind(ring: &Ring, address: SocketAddr, backlog: u32) -> io::Result<Self> {
-        let give_up = monotonic().plus_ms(BIND_PATIENCE_MS);
-        let socket = loop {
-            match sys::listen(address, backlog) {
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse && monotonic() < give_up => {
-                    Sleep::new(ring.clone(), monotonic().plus_ms(BIND_RETRY_MS)).await;
-                }
-                bound => break bound?,
-            }
-        };
-        Ok(Self { ring: ring.clone(), socket, accepting: RefCell::new(None) })
-    }
-
-    /// Where it listens (the port that was chosen, if 0 was asked for).
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
-    }
-
-    fn start(&self) -> Op<Accepting> {
-        let null = std::ptr::null_mut();
-        let entry = opcode::Accept::new(Fd(self.socket.as_raw_fd()), null, null.cast())
-            .flags(libc::SOCK_CLOEXEC)
-            .build();
-        // SAFETY: no address is asked for, so no memory is passed.
-        unsafe { self.ring.start(entry, Accepting) }.cancel_on_drop()
-    }
-
-    /// The next connection. May be dropped and called again. One caller at a time.
-    ///
-    /// # Errors
-    /// The system's; a caller should go on after a pause if it is out of descriptors, and at once
-    /// otherwise.
-    pub async fn accept(&self) -> io::Result<Stream> {
-        loop {
-            let completion = poll_fn(|cx| {
-                let mut accepting = self.accepting.borrow_mut();
-                let op = accepting.get_or_insert_with(|| self.start());
-                let (completion, Accepting) = ready!(Pin::new(op).poll(cx));
-                *accepting = None;
-                std::task::Poll::Ready(completion)
-            })
-            .await;
-            if completion.is_retry() {
-                continue;
-            }
-            completion.count()?;
-            let socket = TcpStream::from(sys::own(completion.result));
-            let stream = Stream::new(&self.ring, socket);
-            stream.0.new_since.set(Some(monotonic()));
-            return Ok(stream);
-        }
-    }
-}
 
 /// What one receive has brought. Nothing at all means that the peer has ended the connection.
 /// The memory goes back when this is dropped: copy out what is needed and let go.
@@ -247,6 +159,13 @@ impl Drop for Pass<'_> {
 pub struct Stream(Rc<Connection>);
 
 impl Stream {
+    /// A connection that somebody has just made.
+    pub(super) fn accepted(ring: &Ring, socket: TcpStream) -> Self {
+        let stream = Self::new(ring, socket);
+        stream.0.new_since.set(Some(monotonic()));
+        stream
+    }
+
     fn new(ring: &Ring, socket: TcpStream) -> Self {
         let peer = socket.peer_addr().ok();
         Self(Rc::new(Connection {
@@ -595,12 +514,6 @@ fn advance(parts: &mut Vec<Bytes>, mut count: usize) {
 impl std::fmt::Debug for Stream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Stream").field("peer", &self.0.peer).finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for Listener {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Listener").field("socket", &self.socket).finish_non_exhaustive()
     }
 }
 

@@ -230,7 +230,7 @@ fn a_generator_that_was_the_limit_is_an_exit_status() {
     let stub = Stub::start(&[]);
     let mut child = program()
         .args(["run", "--bootstrap", &stub.address, "--rate", "1k", "--consumers", "0", "--strict"])
-        .args(["--warmup", "0s", "--duration", "3s"])
+        .args(["--warmup", "0s", "--duration", "5s"])
         .stdout(Stdio::piped())
         .spawn()
         .expect("starts");

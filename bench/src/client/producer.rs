@@ -13,6 +13,7 @@ use crate::batch::stamp::Stamp;
 use crate::clock::Clock;
 use crate::error;
 use crate::measure::recorder::{Acked, Recorder};
+use crate::measure::room::Room;
 use crate::sys::Poll;
 use crate::wire::produce::Format;
 use crate::wire::writer::set_length;
@@ -70,8 +71,8 @@ pub struct Producer {
     again_ns: u64,
     identity: Option<Identity>,
     correlation: i32,
-    /// Since when the next request has had room.
-    room_ns: u64,
+    /// Room for the next request.
+    room: Room,
     stopped: bool,
     down: bool,
 }
@@ -98,7 +99,7 @@ impl Producer {
             again_ns: 0,
             identity,
             correlation: 0,
-            room_ns: 0,
+            room: Room::default(),
             stopped: false,
             down: false,
         }
@@ -163,7 +164,7 @@ impl Producer {
             self.enqueue(parts, now_ns);
             queued = true;
             if self.schedule.is_some() {
-                recorder.sent(records as u64, ready_ns, self.room_ns, now_ns);
+                recorder.sent(records as u64, ready_ns, &mut self.room, now_ns);
             }
             if self.shared.format.acks == 0 {
                 break; // the write below is the acknowledgement
@@ -274,7 +275,7 @@ impl Producer {
                 return Err(io::Error::other(text));
             };
             if full {
-                self.room_ns = now_ns;
+                self.room.opened(now_ns);
             }
             recorder.produced(now_ns);
             self.settle(sent, &outcomes, now_ns, (recorder, journeys));

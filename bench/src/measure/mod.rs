@@ -5,4 +5,5 @@ pub mod latency;
 pub mod log;
 pub mod process;
 pub mod recorder;
+pub mod room;
 pub mod used;

@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::latency::{Summary, heat, histogram};
 use super::log::Log;
-
-/// A send later than this behind its time counts as late, nanoseconds.
-pub const LATE_NS: u64 = 1_000_000;
+use super::room::{LATE_NS, Room};
 
 /// Counters over the measured window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +31,7 @@ pub struct Counters {
     pub fetch_requests: u64,
     /// Records sent more than `LATE_NS` after they were ready to go.
     pub late_sends: u64,
-    /// Those of them that were late although the connection had room: the generator's own fault.
+    /// Those of them that were late by the generator's own fault: see `Room`.
     pub late_by_client: u64,
 }
 
@@ -207,13 +205,14 @@ impl Recorder {
         }
     }
 
-    /// `records` that were ready at `ready_ns` went out at `sent_ns`; the connection had room from `room_ns` on.
-    pub fn sent(&mut self, records: u64, ready_ns: u64, room_ns: u64, sent_ns: u64) {
+    /// `records` that were ready at `ready_ns` went out at `sent_ns`, as there was `room`.
+    pub fn sent(&mut self, records: u64, ready_ns: u64, room: &mut Room, sent_ns: u64) {
+        let late_by_client = room.late_by_sender(ready_ns, sent_ns);
         if !self.window.contains(&ready_ns) || sent_ns <= ready_ns + LATE_NS {
             return;
         }
         self.counters.late_sends += records;
-        if sent_ns > room_ns.max(ready_ns) + LATE_NS {
+        if late_by_client {
             self.counters.late_by_client += records;
         }
     }

@@ -20,6 +20,7 @@ use crate::client::schedule::Schedule;
 use crate::client::setup::{ASK_TIMEOUT, Target};
 use crate::clock::Clock;
 use crate::measure::recorder::Recorder;
+use crate::measure::room::Room;
 use crate::workload::Workload;
 
 /// How long to wait when librdkafka has no room.
@@ -105,8 +106,8 @@ pub struct Producer {
     pub outstanding: u64,
     /// Most of them in a closed loop: a batch for each request in flight, and the one that fills.
     outstanding_max: u64,
-    /// Since when there has been room.
-    room_ns: u64,
+    /// Room for the next record.
+    room: Room,
     full: bool,
     stopped: bool,
     value: Vec<u8>,
@@ -133,7 +134,7 @@ impl Producer {
             next: 0,
             outstanding: 0,
             outstanding_max: (workload.in_flight as u64 + 1) * per_batch(workload) as u64,
-            room_ns: 0,
+            room: Room::default(),
             full: false,
             stopped: false,
             value: Vec::new(),
@@ -195,10 +196,10 @@ impl Producer {
             }
             if self.full {
                 self.full = false;
-                self.room_ns = now_ns;
+                self.room.opened(now_ns);
             }
             if self.schedule.is_some() {
-                recorder.sent(1, due_ns, self.room_ns, now_ns);
+                recorder.sent(1, due_ns, &mut self.room, now_ns);
             }
             self.next += 1;
             self.outstanding += 1;

@@ -2,20 +2,16 @@
 
 #![expect(unsafe_code, reason = "the kernel is asked for connections")]
 
-use std::cell::RefCell;
-use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
-use std::pin::Pin;
-use std::task::ready;
 
 use io_uring::opcode;
 use io_uring::types::Fd;
 
 use super::core::{Completion, Ring};
 use super::net::Stream;
-use super::op::{Op, Payload};
+use super::op::{Kept, Op, Payload};
 use super::sys;
 use crate::io::runtime::monotonic;
 use crate::io::timers::Sleep;
@@ -41,7 +37,7 @@ pub struct Listener {
     ring: Ring,
     socket: TcpListener,
     /// Kept between calls, so that a dropped `accept` loses no connection.
-    accepting: RefCell<Option<Op<Accepting>>>,
+    accepting: Kept<Accepting>,
 }
 
 impl Listener {
@@ -60,7 +56,7 @@ impl Listener {
                 bound => break bound?,
             }
         };
-        Ok(Self { ring: ring.clone(), socket, accepting: RefCell::new(None) })
+        Ok(Self { ring: ring.clone(), socket, accepting: Kept::none() })
     }
 
     /// Where it listens (the port that was chosen, if 0 was asked for).
@@ -87,14 +83,7 @@ impl Listener {
     /// otherwise.
     pub async fn accept(&self) -> io::Result<Stream> {
         loop {
-            let completion = poll_fn(|cx| {
-                let mut accepting = self.accepting.borrow_mut();
-                let op = accepting.get_or_insert_with(|| self.start());
-                let (completion, Accepting) = ready!(Pin::new(op).poll(cx));
-                *accepting = None;
-                std::task::Poll::Ready(completion)
-            })
-            .await;
+            let (completion, Accepting) = self.accepting.wait(|| self.start()).await;
             if completion.is_retry() {
                 continue;
             }

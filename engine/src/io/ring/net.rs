@@ -7,15 +7,12 @@
 
 #![expect(unsafe_code, reason = "the kernel reads and writes what is sent and received")]
 
-use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::cell::Cell;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::ops::Deref;
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::ready;
 
 use bytes::{Buf, Bytes, BytesMut};
 use io_uring::types::Fd;
@@ -24,7 +21,7 @@ use rustix::io::ioctl_fionread;
 
 use super::buffers::GROUP;
 use super::core::{Completion, Ring};
-use super::op::{Op, Payload};
+use super::op::{Kept, Op, Payload};
 use super::sys::{self, RawAddress, done};
 use crate::io::runtime::monotonic;
 use crate::types::Nanos;
@@ -102,7 +99,7 @@ struct Connection {
     /// Since when it is new; none if it is not.
     new_since: Cell<Option<Nanos>>,
     /// Kept between calls, so that a dropped `recv` loses no data.
-    receiving: RefCell<Option<Op<Receiving>>>,
+    receiving: Kept<Receiving>,
     /// The last receive has left data behind.
     has_more: Cell<bool>,
     receive: Turnstile,
@@ -112,7 +109,7 @@ struct Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         // The receive holds the connection open in the kernel.
-        self.receiving.borrow_mut().take();
+        self.receiving.clear();
         if let Some(socket) = self.socket.take() {
             self.ring.close(socket.into_raw_fd(), false);
         }
@@ -173,7 +170,7 @@ impl Stream {
             socket: Some(socket),
             peer,
             new_since: Cell::new(None),
-            receiving: RefCell::new(None),
+            receiving: Kept::none(),
             has_more: Cell::new(false),
             receive: Turnstile::default(),
             send: Turnstile::default(),
@@ -350,14 +347,7 @@ impl Stream {
 
     async fn recv_inside(&self) -> io::Result<Received> {
         loop {
-            let completion = poll_fn(|cx| {
-                let mut receiving = self.0.receiving.borrow_mut();
-                let op = receiving.get_or_insert_with(|| self.start_receive());
-                let (completion, Receiving) = ready!(Pin::new(op).poll(cx));
-                *receiving = None;
-                std::task::Poll::Ready(completion)
-            })
-            .await;
+            let (completion, Receiving) = self.0.receiving.wait(|| self.start_receive()).await;
             if completion.is_retry() {
                 continue;
             }
@@ -403,7 +393,7 @@ impl Stream {
         assert!(bytes.capacity() - bytes.len() >= len_min.max(1), "room for what is asked for");
         let mut pass = self.0.receive.enter(true)?;
         let before = bytes.len();
-        if self.0.receiving.borrow().is_some() {
+        if self.0.receiving.is_some() {
             // A `recv` was dropped while it waited: its data comes first.
             let first = self.recv_inside().await?;
             let fits = first.len().min(bytes.capacity() - bytes.len());

@@ -1,8 +1,9 @@
 //! One ring operation as a future that may be dropped at any time.
 
-use std::future::Future;
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::core::{Completion, Ring};
 
@@ -67,5 +68,34 @@ impl<P: Payload> Drop for Op<P> {
             }
             self.ring.abandon(self.name, payload);
         }
+    }
+}
+
+/// A place for an operation that outlives whoever waits for it: the next one to wait gets its result.
+pub(super) struct Kept<P: Payload>(RefCell<Option<Op<P>>>);
+
+impl<P: Payload> Kept<P> {
+    pub(super) fn none() -> Self {
+        Self(RefCell::new(None))
+    }
+
+    pub(super) fn is_some(&self) -> bool {
+        self.0.borrow().is_some()
+    }
+
+    /// Lets go of the operation.
+    pub(super) fn clear(&self) {
+        self.0.take();
+    }
+
+    /// Waits for the operation that is kept, or begins one. One caller at a time.
+    pub(super) async fn wait(&self, start: impl Fn() -> Op<P>) -> (Completion, P) {
+        poll_fn(|cx| {
+            let mut kept = self.0.borrow_mut();
+            let result = ready!(Pin::new(kept.get_or_insert_with(&start)).poll(cx));
+            *kept = None;
+            Poll::Ready(result)
+        })
+        .await
     }
 }

@@ -92,7 +92,7 @@ impl Journal {
     /// A new file could not be made; the next need asks again.
     pub fn creation_failed(&mut self) {
         self.creating = false;
-        self.is_stunted = true;
+        self.hold_growth();
     }
 
     /// No file is made for a while: tails are written to their segments instead.
